@@ -1,0 +1,122 @@
+# mta-stsd: a policy host for MTA-STS (RFC 8461)
+VERSION = 0.1.0
+
+PREFIX  = /usr/local
+SBINDIR = $(PREFIX)/sbin
+MANDIR  = $(PREFIX)/share/man
+UNITDIR = $(PREFIX)/lib/systemd/system
+CFLAGS  = -O2 -g
+BUILD   = build
+
+# Not every clang takes this one.
+AUTO_INIT := $(shell $(CC) -ftrivial-auto-var-init=zero -x c -c /dev/null -o /dev/null \
+	2>/dev/null && echo -ftrivial-auto-var-init=zero)
+HARDENING_CFLAGS = -fPIE -fstack-protector-strong -fstack-clash-protection \
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(AUTO_INIT)
+HARDENING_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wformat=2
+# Paths inside the objects do not depend on where the tree lies.
+REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=.
+
+# How the container image is made; each in a BUILD of its own. STATIC=1: one stripped file that
+# needs no other. MBEDTLS_SRC=DIR: Mbed TLS 3.6 from sources (apt-get source mbedtls), cut to size.
+ifdef STATIC
+HARDENING_CFLAGS += -ffunction-sections -fdata-sections
+HARDENING_LDFLAGS = -static-pie -s -Wl,--gc-sections -Wl,-z,pack-relative-relocs \
+	-Wl,-z,relro,-z,now,-z,noexecstack
+endif
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DMTA_STSD_VERSION='"$(VERSION)"' \
+	$(WARNINGS) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_FLAGS) $(CPPFLAGS)
+ALL_LDFLAGS = $(HARDENING_LDFLAGS) $(LDFLAGS)
+ifdef MBEDTLS_SRC
+MBEDTLS = $(BUILD)/libmbedtls.a
+MBEDTLS_FLAGS = -DMBEDTLS_CONFIG_FILE='"$(CURDIR)/config/mbedtls_config.h"' \
+	-isystem $(MBEDTLS_SRC)/include
+LIBS = $(MBEDTLS) -linih
+else
+LIBS = -lmbedtls -lmbedx509 -lmbedcrypto -linih
+endif
+
+SOURCES = $(wildcard *.c)
+OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
+MODULES = $(filter-out $(BUILD)/main.o,$(OBJECTS))
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+all: $(BUILD)/mta-stsd
+	ln -sf $(BUILD)/mta-stsd mta-stsd
+
+$(BUILD)/mta-stsd: $(OBJECTS) $(MBEDTLS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%: tests/unit/%.c $(MODULES) $(MBEDTLS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -I. -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(MODULES) -lcmocka $(LIBS)
+
+MBEDTLS_OBJECTS = $(patsubst $(MBEDTLS_SRC)/library/%.c,$(BUILD)/mbedtls/%.o, \
+	$(wildcard $(MBEDTLS_SRC)/library/*.c))
+$(BUILD)/libmbedtls.a: $(MBEDTLS_OBJECTS)
+	rm -f $@
+	$(AR) crD $@ $(MBEDTLS_OBJECTS)
+
+$(BUILD)/mbedtls/%.o: $(MBEDTLS_SRC)/library/%.c config/mbedtls_config.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_FLAGS) \
+		-I$(MBEDTLS_SRC)/library -c -o $@ $<
+
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+
+# Throw-away certificate, example INI, the server on a local port, and what to try.
+demo: all
+	@certs-example/demo.sh
+
+# Unit and system tests; the programs are built with ASan and UBSan.
+SANITIZE = BUILD=build/asan HARDENING_CFLAGS=-fPIE HARDENING_LDFLAGS=-pie \
+	CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+test: all
+	@$(MAKE) --no-print-directory $(SANITIZE) test-programs
+	@tests/run.sh build/asan
+
+# The same tests on the program as it is shipped, under valgrind, which cannot run in a sandbox.
+test-valgrind: all
+	@$(MAKE) --no-print-directory test-programs
+	@MTA_STSD_SANDBOX=off MTA_STSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full' tests/run.sh build
+
+test-programs: $(BUILD)/mta-stsd $(UNIT_TESTS)
+
+lint:
+	@tests/lint/run.sh
+
+UNITS = $(notdir $(wildcard config/*.socket config/*.service config/*.path))
+ETC = $(DESTDIR)/etc/mta-stsd
+install: $(BUILD)/mta-stsd
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
+	install -m 755 $(BUILD)/mta-stsd $(DESTDIR)$(SBINDIR)/mta-stsd
+	install -m 644 man/mta-stsd.8 $(DESTDIR)$(MANDIR)/man8/mta-stsd.8
+	install -m 644 man/mta-stsd.ini.5 $(DESTDIR)$(MANDIR)/man5/mta-stsd.ini.5
+	install -d $(DESTDIR)$(UNITDIR) $(ETC)
+	for unit in $(UNITS); do \
+		sed 's|@SBINDIR@|$(SBINDIR)|' config/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
+			chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
+	@# What an administrator has made of these stays.
+	[ -e $(ETC)/mta-stsd.ini ] || install -m 644 config/mta-stsd.ini $(ETC)/mta-stsd.ini
+	for file in fullchain.pem privkey.pem; do \
+		[ -e $(ETC)/$$file ] || [ -L $(ETC)/$$file ] || \
+			ln -s certs/$$file $(ETC)/$$file || exit 1; \
+	done
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/mta-stsd $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+		$(DESTDIR)$(MANDIR)/man8/mta-stsd.8 $(DESTDIR)$(MANDIR)/man5/mta-stsd.ini.5
+
+clean:
+	rm -rf build mta-stsd
+
+.PHONY: all demo test test-valgrind test-programs lint install uninstall clean
+.SECONDARY:

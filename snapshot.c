@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ * Everything that is served, loaded at one moment. A worker sees one snapshot for its whole life,
+ * so no client is ever served a mix of old and new.
+ */
+#include "snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct tls_store *snapshot_load_store(const struct config *config, const struct tls_store *previous,
+                                      struct finding_list *findings)
+{
+    struct tls_site *sites = calloc(config->domain_count + 1, sizeof *sites);
+
+    if (sites == NULL) {
+        findings->out_of_memory = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < config->domain_count; i++) {
+        const struct config_domain *domain = &config->domains[i];
+        sites[i] = (struct tls_site){.host = domain->host,
+                                     .certificate = domain->certificate,
+                                     .private_key = domain->private_key,
+                                     .place = {config->path, domain->line, 0}};
+    }
+    struct tls_store *store =
+        tls_store_load(sites, config->domain_count, previous, time(NULL), findings);
+    free(sites);
+    return store;
+}
+
+struct snapshot *snapshot_load(const char *path, const struct snapshot *previous,
+                               struct finding_list *findings)
+{
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+
+    if (snapshot == NULL) {
+        findings->out_of_memory = true;
+        return NULL;
+    }
+    if (config_load(&snapshot->config, path, findings))
+        snapshot->store = snapshot_load_store(&snapshot->config,
+                                              previous == NULL ? NULL : previous->store, findings);
+    if (snapshot->store == NULL || tls_store_usable(snapshot->store) == 0) {
+        snapshot_free(snapshot);
+        return NULL;
+    }
+    return snapshot;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    if (snapshot == NULL)
+        return;
+    tls_store_free(snapshot->store);
+    config_free(&snapshot->config);
+    free(snapshot);
+}
+
+bool snapshot_is_current(const struct snapshot *snapshot)
+{
+    struct file_stamp stamp = file_stamp(snapshot->config.path);
+
+    return file_stamp_equal(&stamp, &snapshot->config.stamp) &&
+           tls_store_is_current(snapshot->store);
+}
+
+uint64_t snapshot_fingerprint(const struct snapshot *snapshot)
+{
+    struct file_stamp stamp = file_stamp(snapshot->config.path);
+
+    return tls_store_fingerprint(snapshot->store, file_stamp_mix(FILE_MIX_START, &stamp));
+}
+
+long long snapshot_days_left(const struct snapshot *snapshot)
+{
+    time_t now = time(NULL), first = 0, not_after;
+
+    for (size_t i = 0; i < snapshot->config.domain_count; i++)
+        if (tls_store_not_after(snapshot->store, snapshot->config.domains[i].host, &not_after) &&
+            (first == 0 || not_after < first))
+            first = not_after;
+    return (long long)(first - now) / 86400;
+}

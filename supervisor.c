@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT
+ * The parent process. It forks generations of workers, each of which serves one snapshot; replaces
+ * those that die; and looks at the files on disk, so that a renewed certificate is served without
+ * anybody's doing. All its input comes from the kernel, the disk and a one-byte message of its
+ * workers.
+ */
+#include "supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "metrics.h"
+#include "monotonic.h"
+#include "notify.h"
+#include "pool.h"
+
+#define WORKERS_AUTO_MAX 8
+#define LOOK_MS 2000    /* between looks at the files */
+#define REPORT_MS 10000 /* between metrics */
+#define DAY_MS 86400000
+#define MISMATCH_MS 1000 /* a certificate and its key change one after the other */
+#define MISMATCH_LOOKS 3
+#define READY_MS 30000     /* what a generation may take to be ready */
+#define PAUSE_MAX_MS 60000 /* between attempts at what keeps failing */
+#define NEVER INT64_MAX
+
+struct supervisor {
+    const struct supervisor_setup *setup;
+    struct metrics *metrics;
+    struct snapshot *current; /* served by `generation` */
+    struct snapshot *next;    /* served by generation + 1, while that is getting ready */
+    unsigned generation, workers_wanted;
+    struct pool pool;
+    int signal_fd;
+    bool stopping, failed, metrics_failing;
+    bool refused;         /* the last reload: an older state is served */
+    bool reload_again;    /* asked for while a new generation was getting ready */
+    unsigned mismatches;  /* looks in a row at a pair that does not match */
+    uint64_t seen, tried; /* states on disk: at the last look; at the last reload */
+    unsigned deaths;      /* of workers, in a row */
+    unsigned failures;    /* of new generations, in a row */
+    size_t errors;        /* found by the last reload */
+    char status[160];     /* last told to the service manager */
+    int64_t reload_at, look_at, report_at, remind_at, replace_at, give_up_at, kill_at;
+};
+
+static unsigned workers_wanted(const struct config *config)
+{
+    cpu_set_t cpus;
+
+    if (config->workers > 0)
+        return config->workers;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return 1;
+    int count = CPU_COUNT(&cpus);
+    return count < 1 ? 1 : count > WORKERS_AUTO_MAX ? WORKERS_AUTO_MAX : (unsigned)count;
+}
+
+static void tell_status(struct supervisor *s, const char *state)
+{
+    char status[sizeof s->status];
+    const char *note = s->refused      ? "last reload failed; "
+                       : s->errors > 0 ? "last reload found errors; "
+                                       : "";
+
+    snprintf(status, sizeof status,
+             "%s%zu of %zu domains served, certificate days left %lld, %llu fetches", note,
+             tls_store_usable(s->current->store), s->current->config.domain_count,
+             snapshot_days_left(s->current), (unsigned long long)metrics_fetches(s->metrics));
+    if (state[0] != '\0' || strcmp(status, s->status) != 0)
+        notify_send("%sSTATUS=%s\n", state, status);
+    memcpy(s->status, status, sizeof status);
+}
+
+/* 0, then twice as long each time. */
+static int64_t growing_pause(unsigned failures)
+{
+    return failures == 0 ? 0 : failures > 6 ? PAUSE_MAX_MS : INT64_C(500) << failures;
+}
+
+/* When workers that are told to stop now must have ended: no connection lives longer. */
+static int64_t end_by(const struct supervisor *s)
+{
+    const struct snapshot *snapshot = s->current != NULL ? s->current : s->next;
+
+    assert(snapshot != NULL);
+    return monotonic_ms() + (int64_t)snapshot->config.timeout * 1000 + LOOK_MS;
+}
+
+/* The new generation is ready, or given up. */
+static void end_transition(struct supervisor *s)
+{
+    s->next = NULL;
+    s->give_up_at = NEVER;
+    if (s->reload_again)
+        s->reload_at = 0;
+    s->reload_again = false;
+}
+
+/* The new generation serves: let the old one finish. */
+static void promote(struct supervisor *s)
+{
+    bool first = s->current == NULL;
+
+    pool_stop(&s->pool, s->generation, end_by(s));
+    snapshot_free(s->current);
+    s->current = s->next;
+    s->generation++;
+    end_transition(s);
+    log_set_level(s->current->config.log);
+    log_text(LOG_INFO, first ? "ready" : "reloaded", "%zu of %zu domains, %u workers",
+             tls_store_usable(s->current->store), s->current->config.domain_count,
+             s->workers_wanted);
+    if (!first)
+        metrics_count_reload(s->metrics, true);
+    s->refused = false;
+    s->failures = 0;
+    tell_status(s, "READY=1\n");
+    s->report_at = 0;
+}
+
+static void refuse_reload(struct supervisor *s, const char *why)
+{
+    metrics_count_reload(s->metrics, false);
+    log_text(LOG_ERROR, "reload_failed", "%s; the old configuration serves on", why);
+    s->refused = true;
+    tell_status(s, "READY=1\n");
+}
+
+/* Workers that are started from now on are those of this configuration. */
+static void prepare_pool(struct supervisor *s, const struct config *config)
+{
+    s->workers_wanted = workers_wanted(config);
+    s->pool.sandbox.descriptors = worker_descriptors(config, s->setup->listener_count);
+    s->pool.sandbox.mode = config->sandbox;
+}
+
+/* The new generation does not come up: the old one stays, and a while later it is tried again. */
+static void give_up_generation(struct supervisor *s, const char *why)
+{
+    pool_disown(&s->pool, s->generation + 1, end_by(s));
+    snapshot_free(s->next);
+    end_transition(s);
+    if (s->current != NULL) {
+        prepare_pool(s, &s->current->config);
+        refuse_reload(s, why);
+        s->failures++;
+        if (s->reload_at == NEVER)
+            s->reload_at = monotonic_ms() + growing_pause(s->failures);
+    } else {
+        log_text(LOG_ERROR, "not_started", "%s", why);
+        s->failed = s->stopping = true;
+    }
+}
+
+/* Starts a generation of its own for `snapshot`, beside the one that serves. */
+static void start_generation(struct supervisor *s, struct snapshot *snapshot)
+{
+    s->next = snapshot;
+    s->give_up_at = monotonic_ms() + READY_MS;
+    prepare_pool(s, &snapshot->config);
+    metrics_assign(s->metrics, &snapshot->config, s->current == NULL ? NULL : &s->current->config);
+    for (unsigned i = 0; i < s->workers_wanted; i++) {
+        if (!pool_start(&s->pool, snapshot, s->generation + 1)) {
+            give_up_generation(s, "cannot start a worker");
+            break;
+        }
+    }
+}
+
+static bool has_mismatch(const struct finding_list *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        if (strcmp(findings->items[i].code, "CERT_KEY") == 0)
+            return true;
+    return false;
+}
+
+/* The sockets and the user stay what they were at the start: say so where the INI differs now. */
+static void warn_of_fixed(const struct config *old, const struct config *new)
+{
+    const struct config_server *a = &old->server, *b = &new->server;
+    const char *user_a = a->user.text == NULL ? "" : a->user.text;
+    const char *user_b = b->user.text == NULL ? "" : b->user.text;
+    bool differ = strcmp(user_a, user_b) != 0 || a->listen.count != b->listen.count;
+
+    for (size_t i = 0; !differ && i < a->listen.count; i++)
+        differ = strcmp(a->listen.items[i].text, b->listen.items[i].text) != 0;
+    if (differ)
+        log_text(LOG_WARNING, "reload",
+                 "listen and user are as at the start: restart to change them");
+}
+
+static void reload(struct supervisor *s)
+{
+    struct finding_list findings = {0};
+
+    s->reload_at = NEVER;
+    if (s->next != NULL) { /* one after the other */
+        s->reload_again = true;
+        return;
+    }
+    notify_send("RELOADING=1\nMONOTONIC_USEC=%lld\n", (long long)monotonic_us());
+    s->tried = snapshot_fingerprint(s->current);
+    struct snapshot *snapshot = snapshot_load(s->setup->path, s->current, &findings);
+    if (has_mismatch(&findings) && s->mismatches < MISMATCH_LOOKS) {
+        /* Perhaps only one of the two files has been written yet. */
+        s->mismatches++;
+        s->reload_at = monotonic_ms() + MISMATCH_MS;
+        snapshot_free(snapshot);
+    } else {
+        s->mismatches = 0;
+        s->errors = findings.errors;
+        log_findings(&findings);
+        if (snapshot == NULL) {
+            refuse_reload(s, "errors in the configuration");
+        } else {
+            warn_of_fixed(&s->current->config, &snapshot->config);
+            start_generation(s, snapshot);
+        }
+    }
+    finding_list_free(&findings);
+}
+
+/* Reloads when something on disk has changed and has been left alone since the last look. */
+static void look_at_files(struct supervisor *s)
+{
+    if (s->next != NULL || s->reload_at != NEVER || snapshot_is_current(s->current))
+        return;
+    uint64_t state = snapshot_fingerprint(s->current);
+    if (state != s->tried && state == s->seen)
+        s->reload_at = 0;
+    s->seen = state;
+}
+
+/* Once a day: certificates that have expired or are about to. */
+static void remind(const struct supervisor *s)
+{
+    const struct config *config = &s->current->config;
+    time_t now = time(NULL), not_after, last = 0;
+
+    for (size_t i = 0; i < config->domain_count; i++) {
+        if (!tls_store_not_after(s->current->store, config->domains[i].host, &not_after) ||
+            not_after == last)
+            continue;
+        last = not_after;
+        long long days = (long long)(not_after - now) / 86400;
+        bool expired = not_after < now;
+        if (expired || days == 21 || days == 7 || days == 1)
+            log_text(expired ? LOG_ERROR : LOG_WARNING, "certificate",
+                     "%s: the certificate %s; days left: %lld", config->domains[i].host,
+                     expired ? "has expired, senders refuse it" : "expires soon", days);
+    }
+}
+
+static void report(struct supervisor *s)
+{
+    const struct config *config = &s->current->config;
+
+    tell_status(s, "");
+    if (config->metrics_file == NULL)
+        return;
+    bool good = metrics_write(s->metrics, config, s->current->store);
+    if (!good && !s->metrics_failing)
+        log_text(LOG_ERROR, "metrics", "cannot write %s: %s", config->metrics_file,
+                 strerror(errno));
+    s->metrics_failing = !good;
+}
+
+static void replace_workers(struct supervisor *s)
+{
+    s->replace_at = s->next == NULL ? NEVER : monotonic_ms() + LOOK_MS;
+    while (s->next == NULL && pool_count(&s->pool, s->generation) < s->workers_wanted)
+        if (!pool_start(&s->pool, s->current, s->generation)) {
+            s->replace_at = monotonic_ms() + PAUSE_MAX_MS;
+            break;
+        }
+}
+
+/* A worker that serves died by itself: replace it, ever more slowly if that goes on. */
+static void mourn(struct supervisor *s, const struct worker *worker, int status, int64_t now)
+{
+    log_text(LOG_ERROR, "worker_died", "worker %d %s %d; it will be replaced", (int)worker->pid,
+             WIFSIGNALED(status) ? "was killed by signal" : "ended with code",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    if (s->replace_at != NEVER) /* together with those that died before it */
+        return;
+    if (now - worker->started_at > PAUSE_MAX_MS)
+        s->deaths = 0;
+    s->replace_at = now + growing_pause(s->deaths++);
+}
+
+static void reap(struct supervisor *s)
+{
+    struct worker dead;
+    int status;
+
+    while (pool_reap(&s->pool, &dead, &status)) {
+        if (s->stopping)
+            continue;
+        if (s->next != NULL && dead.generation == s->generation + 1)
+            give_up_generation(s, "a new worker does not come up");
+        else if (dead.fd >= 0)
+            mourn(s, &dead, status, monotonic_ms());
+    }
+}
+
+static void begin_stop(struct supervisor *s)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    s->give_up_at = NEVER;
+    notify_send("STOPPING=1\n");
+    pool_stop_all(&s->pool, end_by(s));
+}
+
+static void handle_signals(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+
+    while (read(s->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGCHLD:
+            reap(s);
+            break;
+        case SIGHUP:
+            s->mismatches = 0;
+            if (s->current != NULL && !s->stopping)
+                s->reload_at = 0;
+            break;
+        case SIGUSR1:
+            metrics_log(s->metrics);
+            break;
+        default:
+            begin_stop(s);
+        }
+    }
+}
+
+/* Whatever is due. */
+static void tick(struct supervisor *s, int64_t now)
+{
+    s->kill_at = pool_kill_late(&s->pool, now);
+    if (now >= s->give_up_at)
+        give_up_generation(s, "the new workers are not ready in time");
+    if (s->stopping || s->current == NULL)
+        return;
+    if (now >= s->look_at) {
+        s->look_at = now + LOOK_MS;
+        look_at_files(s);
+    }
+    if (now >= s->reload_at)
+        reload(s);
+    if (now >= s->replace_at)
+        replace_workers(s);
+    if (now >= s->report_at) {
+        s->report_at = now + REPORT_MS;
+        report(s);
+    }
+    if (now >= s->remind_at) {
+        s->remind_at = now + DAY_MS;
+        remind(s);
+    }
+}
+
+static int timeout_ms(const struct supervisor *s, int64_t now)
+{
+    const int64_t due[] = {s->reload_at, s->look_at, s->report_at, s->remind_at, s->replace_at};
+    int64_t next = s->give_up_at < s->kill_at ? s->give_up_at : s->kill_at;
+
+    for (size_t i = 0; !s->stopping && s->current != NULL && i < sizeof due / sizeof *due; i++)
+        next = due[i] < next ? due[i] : next;
+    return next == NEVER ? -1 : next <= now ? 0 : (int)(next - now);
+}
+
+static void wait_for_events(struct supervisor *s)
+{
+    struct pollfd fds[POOL_SIZE + 1] = {{.fd = s->signal_fd, .events = POLLIN}};
+    nfds_t count = 1 + pool_poll_fds(&s->pool, fds + 1);
+
+    if (poll(fds, count, timeout_ms(s, monotonic_ms())) <= 0)
+        return;
+    pool_hear(&s->pool, fds + 1, count - 1);
+    if (s->next != NULL && pool_count_ready(&s->pool, s->generation + 1) == s->workers_wanted)
+        promote(s);
+    if (fds[0].revents != 0)
+        handle_signals(s);
+}
+
+static int open_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaddset(&signals, numbers[i]);
+    /* Blocked for the workers too: a signal to the whole group must not tear their connections. */
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        return -1;
+    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+bool supervisor_run(const struct supervisor_setup *setup)
+{
+    struct supervisor s = {
+        .setup = setup,
+        .metrics = metrics_new(),
+        .signal_fd = open_signals(),
+        .reload_at = NEVER,
+        .replace_at = NEVER,
+        .give_up_at = NEVER,
+        .kill_at = NEVER,
+        .remind_at = monotonic_ms() + DAY_MS,
+    };
+
+    if (s.metrics == NULL || s.signal_fd < 0) {
+        log_text(LOG_ERROR, "not_started", "%s", strerror(errno));
+        snapshot_free(setup->snapshot);
+        return false;
+    }
+    pool_init(&s.pool, setup, s.metrics);
+    start_generation(&s, setup->snapshot);
+    while (!s.stopping || !pool_is_empty(&s.pool)) {
+        wait_for_events(&s);
+        tick(&s, monotonic_ms());
+    }
+    if (s.current != NULL)
+        report(&s);
+    if (!s.failed)
+        log_text(LOG_INFO, "stopped", "all connections are finished");
+    snapshot_free(s.next);
+    snapshot_free(s.current);
+    metrics_free(s.metrics);
+    close(s.signal_fd);
+    return !s.failed;
+}

@@ -1,0 +1,63 @@
+#!/bin/sh
+# Runs the unit tests and the system tests on the programs in a build directory and counts.
+# usage: tests/run.sh BUILD-DIRECTORY
+set -u
+
+build=$1
+cd "$(dirname "$0")/.." || exit 1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 skipped=0
+if [ -z "${MTA_STS_VECTORS:-}" ] && [ -d ../shared/vectors ]; then
+	MTA_STS_VECTORS=$(cd ../shared/vectors && pwd)
+	export MTA_STS_VECTORS
+fi
+
+# The number before a word in pytest's last line; 0 if it is not there.
+count() {
+	number=$(tail -n 1 "$log" | grep -o "[0-9][0-9]* $1" | cut -d' ' -f1)
+	echo "${number:-0}"
+}
+
+for program in "$build"/tests/test_*; do
+	[ -x "$program" ] || continue
+	if [ -n "${MTA_STSD_WRAPPER:-}" ] && [ "$(basename "$program")" = test_sandbox ]; then
+		echo "test_sandbox: left out; what it tests cannot be had under $MTA_STSD_WRAPPER"
+		continue
+	fi
+	${MTA_STSD_WRAPPER:-} "$program" >"$log" 2>&1
+	status=$?
+	good=$(grep -c '^\[       OK \]' "$log")
+	# cmocka names a failed test when it fails and again at the end.
+	bad=$(grep '^\[  FAILED  \] [A-Za-z_0-9]*$' "$log" | sort -u | wc -l)
+	if [ $status -ne 0 ] || [ "$good" -eq 0 ]; then
+		[ "$bad" -gt 0 ] || bad=1
+		cat "$log"
+	fi
+	left=$(grep '^\[  SKIPPED \] [A-Za-z_0-9]*$' "$log" | sort -u | wc -l)
+	echo "$(basename "$program"): $good passed, $left skipped"
+	passed=$((passed + good))
+	skipped=$((skipped + left))
+	failed=$((failed + bad))
+done
+
+MTA_STSD=$(cd "$build" && pwd)/mta-stsd
+export MTA_STSD
+if [ "$(id -u)" = 0 ]; then
+	# Whom the workers of a server that is started as root run as.
+	export MTA_STSD_USER="${MTA_STSD_USER:-65534:65534}"
+fi
+export MTA_STSD_SANDBOX="${MTA_STSD_SANDBOX:-strict}"
+/usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short -rs tests/system >"$log" 2>&1
+status=$?
+cat "$log"
+passed=$((passed + $(count passed)))
+system_failed=$(($(count failed) + $(count error)))
+if [ $status -ne 0 ] && [ $system_failed -eq 0 ]; then
+	system_failed=1
+fi
+failed=$((failed + system_failed))
+skipped=$((skipped + $(count skipped)))
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * What the tls_*.c files share. Nobody else includes this.
+ */
+#ifndef TLS_INTERNAL_H
+#define TLS_INTERNAL_H
+
+#include <mbedtls/pk.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+
+#include "file.h"
+#include "tls.h"
+
+/* A certificate chain with its key, as loaded from two files. Two stores can share one: the old and
+ * the new one while the configuration is reloaded. */
+struct tls_pair {
+    unsigned references;
+    struct arena arena;
+    const char *certificate, *private_key; /* paths, owned */
+    struct file_stamp certificate_stamp, private_key_stamp;
+    mbedtls_x509_crt chain;
+    mbedtls_pk_context key;
+    time_t not_after;
+    const char **names; /* its DNS SANs in lower case, sorted; owned */
+    size_t name_count;
+    bool usable;
+    bool sendable; /* the chain fits into a handshake message */
+};
+
+struct tls_entry {
+    const char *host; /* owned */
+    struct tls_pair *pair;
+};
+
+struct tls_store {
+    struct arena arena;
+    struct tls_pair **pairs; /* one reference each */
+    size_t pair_count;
+    size_t loaded_count;       /* the first so many were loaded for this store, the others kept */
+    struct tls_entry *entries; /* the usable sites, sorted by host */
+    size_t count;
+    const struct tls_entry *first; /* the first usable site as given: for clients without SNI */
+    mbedtls_ssl_config server;
+};
+
+/* tls_pair.c: loads and judges one pair; what is wrong with it is said at the site's place. NULL
+ * only without memory. The caller holds the one reference. */
+struct tls_pair *tls_pair_load(const struct tls_site *site, time_t now,
+                               struct finding_list *findings);
+/* True if neither file has changed since it was loaded. */
+bool tls_pair_is_current(const struct tls_pair *pair);
+void tls_pair_release(struct tls_pair *pair);
+/* True if a DNS SAN covers the host; a wildcard is one whole left-most label (RFC 9525). */
+bool tls_pair_covers(const struct tls_pair *pair, const char *host);
+
+/* tls_store.c: by exact host name in lower case; NULL if there is none. */
+const struct tls_entry *tls_store_find(const struct tls_store *store, const char *host);
+
+/* tls_conn.c: fills a server configuration that serves the store's certificates. */
+bool tls_configure_server(struct tls_store *store);
+
+#endif

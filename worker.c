@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * A worker's start: from the fork to the moment when it is locked up and serves. Its line to the
+ * parent is a socket pair: a byte from the worker means "ready", the parent's end closed means
+ * "stop", whether the parent wanted that or died.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "monotonic.h"
+#include "server.h"
+
+/* Standard input, output and error, the log, epoll, the line to the parent, one to refuse with. */
+#define DESCRIPTORS_BESIDE 7
+#define KEPT_MAX 80
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+size_t worker_descriptors(const struct config *config, size_t listener_count)
+{
+    return DESCRIPTORS_BESIDE + listener_count + config->max_connections;
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+static void close_between(int first, int last)
+{
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0)
+        return;
+    /* Linux before 5.9: the parent has few descriptors, all of them low. */
+    for (int fd = first; fd <= last && fd < 1024; fd++)
+        close(fd);
+}
+
+/* A worker must not hold its siblings' lines: their end would go unnoticed. */
+static void close_others(const struct worker_setup *setup, int line)
+{
+    int kept[KEPT_MAX] = {STDERR_FILENO, line, log_fd()}, count = 3;
+
+    for (size_t i = 0; i < setup->listener_count && count < KEPT_MAX; i++)
+        kept[count++] = setup->listeners[i];
+    qsort(kept, (size_t)count, sizeof *kept, compare_fds);
+    for (int i = 0; i + 1 < count; i++)
+        close_between(kept[i] + 1, kept[i + 1] - 1);
+    close_between(kept[count - 1] + 1, INT32_MAX);
+}
+
+static void fail(const char *what)
+{
+    log_text(LOG_ERROR, "worker_failed", "%s: %s", what, strerror(errno));
+    _exit(EXIT_FAILURE);
+}
+
+static void run(const struct worker_setup *setup, unsigned index, int line)
+{
+    const struct conn_site site = {&setup->snapshot->config, setup->snapshot->store,
+                                   setup->metrics};
+
+    close_others(setup, line);
+    /* The parent's generator, copied by fork, would repeat itself. */
+    if (!tls_init())
+        fail("random numbers");
+    struct server *server = server_new(&site, index, setup->listeners, setup->listener_count);
+    if (server == NULL)
+        fail("no memory for the connections");
+    const char *failed = sandbox_enter(setup->sandbox);
+    if (failed != NULL)
+        fail(failed);
+    /* A parent that has gone meanwhile means "stop" too: the loop will see it. */
+    if (send(line, "r", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE)
+        fail("the line to the parent");
+    if (!server_run(server, line))
+        fail("the event loop");
+    /* Neither exit handlers nor buffers of the parent's. */
+    _exit(EXIT_SUCCESS);
+}
+
+bool worker_start(struct worker *worker, const struct worker_setup *setup)
+{
+    int lines[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, lines) != 0)
+        return false;
+    pid_t pid = fork();
+    if (pid == 0)
+        run(setup, worker->index, lines[1]);
+    int error = errno;
+    close(lines[1]);
+    if (pid < 0) {
+        close(lines[0]);
+        errno = error;
+        return false;
+    }
+    worker->pid = pid;
+    worker->fd = lines[0];
+    worker->ready = false;
+    worker->started_at = monotonic_ms();
+    return true;
+}
+
+void worker_stop(struct worker *worker, int64_t end_by)
+{
+    if (worker->fd < 0)
+        return;
+    close(worker->fd);
+    worker->fd = -1;
+    worker->end_by = end_by;
+}

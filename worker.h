@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ * A worker as its parent sees it: forked, locked up, told to stop.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "metrics.h"
+#include "sandbox.h"
+#include "snapshot.h"
+
+/* What every worker of a supervisor starts from; borrowed. */
+struct worker_setup {
+    const struct snapshot *snapshot;
+    struct metrics *metrics;
+    const struct sandbox *sandbox;
+    const int *listeners;
+    size_t listener_count;
+};
+
+struct worker {
+    pid_t pid; /* 0: no worker */
+    int fd;    /* our end of a socket pair; -1 once the worker has been told to stop */
+    unsigned index;
+    unsigned generation;
+    bool ready;
+    int64_t started_at; /* monotonic milliseconds */
+    int64_t end_by;     /* once it has been told to stop */
+};
+
+/* Forks a worker: with fresh random numbers, without any descriptor that it does not need, locked
+ * up by the sandbox. It sends one byte over worker->fd when it is ready to serve. False with errno.
+ */
+bool worker_start(struct worker *worker, const struct worker_setup *setup);
+/* Tells it to finish what it has and end; so does the end of its parent. Idempotent: the first time
+ * to end by counts. */
+void worker_stop(struct worker *worker, int64_t end_by);
+
+/* The number of descriptors that a worker of this configuration may have open at once. */
+size_t worker_descriptors(const struct config *config, size_t listener_count);
+
+#endif
