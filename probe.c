@@ -4,16 +4,11 @@
  */
 #include "probe.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "client.h"
 #include "http.h"
 #include "monotonic.h"
 
@@ -21,9 +16,7 @@
 
 struct probe {
     const struct config_domain *domain;
-    struct tls_conn *tls;
-    int fd;
-    int64_t deadline;
+    struct client client;
     char answer[HTTP_RESPONSE_HEAD_MAX + POLICY_BODY_MAX + 1];
     size_t answer_len;
     const char *fault;
@@ -35,73 +28,41 @@ static bool fail(struct probe *p, const char *fault)
     return false;
 }
 
-static bool wait_for(struct probe *p, short events)
+/* What went wrong on the way. */
+static bool fail_client(struct probe *p)
 {
-    struct pollfd ready = {.fd = p->fd, .events = events};
-    int64_t left = p->deadline - monotonic_ms();
-
-    if (left <= 0 || poll(&ready, 1, (int)left) == 0)
-        return fail(p, "no answer within 5 seconds");
-    return true;
-}
-
-/* Waits as a TLS answer says; false if there is nothing to wait for, with the fault set. */
-static bool wait_tls(struct probe *p, enum tls_result result)
-{
-    if (result == TLS_WANT_READ)
-        return wait_for(p, POLLIN);
-    if (result == TLS_WANT_WRITE)
-        return wait_for(p, POLLOUT);
-    return fail(p, tls_conn_reason(p->tls));
-}
-
-static bool connect_to(struct probe *p, const struct address *address)
-{
-    int error = 0, on = 1;
-    socklen_t len = sizeof error;
-
-    p->fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (p->fd < 0)
-        return fail(p, strerror(errno));
-    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(p->fd, (const struct sockaddr *)&address->storage, address->len) == 0)
-        return true;
-    if (errno != EINPROGRESS)
-        return fail(p, strerror(errno));
-    if (!wait_for(p, POLLOUT))
-        return false;
-    if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0)
-        return fail(p, strerror(error));
-    return true;
+    return fail(p, p->client.timed_out ? "no answer within 5 seconds" : p->client.fault);
 }
 
 static bool exchange(struct probe *p)
 {
     char request[512];
-    enum tls_result result;
-    size_t sent = 0, len;
+    size_t len;
     int request_len = snprintf(request, sizeof request,
                                "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: %s\r\n"
                                "User-Agent: mta-stsd-probe\r\nConnection: close\r\n\r\n",
                                p->domain->host);
 
-    while ((result = tls_conn_handshake(p->tls)) != TLS_OK)
-        if (!wait_tls(p, result))
-            return false;
-    while ((result = tls_conn_write(p->tls, request, (size_t)request_len, &sent)) != TLS_OK)
-        if (!wait_tls(p, result))
-            return false;
-    for (;;) {
+    if (!client_write(&p->client, request, (size_t)request_len))
+        return fail_client(p);
+    do {
         if (p->answer_len == sizeof p->answer - 1)
             return fail(p, "the answer is longer than any of ours");
-        result = tls_conn_read(p->tls, p->answer + p->answer_len,
-                               sizeof p->answer - 1 - p->answer_len, &len);
+        if (!client_read(&p->client, p->answer + p->answer_len,
+                         sizeof p->answer - 1 - p->answer_len, &len))
+            return fail_client(p);
         p->answer_len += len;
-        if (result == TLS_CLOSED)
-            return true;
-        if (result != TLS_OK && !wait_tls(p, result))
-            return false;
-    }
+    } while (len > 0);
+    return true;
+}
+
+static bool connect_to(struct probe *p, const struct address *address,
+                       const struct tls_store *store)
+{
+    if (client_connect(&p->client, address) &&
+        client_handshake(&p->client, tls_conn_new_client(store, p->domain->host, p->client.fd)))
+        return true;
+    return fail_client(p);
 }
 
 static bool compare(struct probe *p)
@@ -145,8 +106,8 @@ bool probe(const struct config *config, const struct tls_store *store,
 {
     struct address own = own_address(config);
     int64_t start = monotonic_ms();
-    struct probe p = {
-        .domain = first_domain(config, store), .fd = -1, .deadline = start + PROBE_MS};
+    struct probe p = {.domain = first_domain(config, store),
+                      .client = {.fd = -1, .deadline = start + PROBE_MS}};
     char where[ADDRESS_TEXT_SIZE];
 
     address = address == NULL ? &own : address;
@@ -155,18 +116,13 @@ bool probe(const struct config *config, const struct tls_store *store,
         fputs("mta-stsd: no domain has a certificate that can be used; see --check\n", stderr);
         return false;
     }
-    bool good = connect_to(&p, address);
-    if (good) {
-        p.tls = tls_conn_new_client(store, p.domain->host, p.fd);
-        good = p.tls != NULL ? exchange(&p) && compare(&p) : fail(&p, "out of memory");
-    }
+    bool good = connect_to(&p, address, store) && exchange(&p) && compare(&p);
     if (good)
         printf("%s at %s: policy id %s over TLS %s in %lld ms\n", p.domain->host, where,
-               p.domain->policy->id, tls_conn_version(p.tls), (long long)(monotonic_ms() - start));
+               p.domain->policy->id, tls_conn_version(p.client.tls),
+               (long long)(monotonic_ms() - start));
     else
         fprintf(stderr, "mta-stsd: probe of %s at %s: %s\n", p.domain->host, where, p.fault);
-    tls_conn_free(p.tls);
-    if (p.fd >= 0)
-        close(p.fd);
+    client_close(&p.client);
     return good;
 }

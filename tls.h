@@ -66,6 +66,33 @@ struct tls_conn *tls_conn_new(const struct tls_store *store, int fd);
 /* A client connection that accepts just the certificate which the store holds for `host`, and that
  * must be in date. */
 struct tls_conn *tls_conn_new_client(const struct tls_store *store, const char *host, int fd);
+
+/* Certificates that vouch for others, from a bundle of PEM; NULL with *why as the end of a
+ * sentence. */
+struct tls_roots;
+struct tls_roots *tls_roots_load(const char *path, const char **why);
+void tls_roots_free(struct tls_roots *roots);
+/* A client connection as a sender makes it, with SNI; any certificate lets the handshake succeed.
+ */
+struct tls_conn *tls_conn_new_sender(struct tls_roots *roots, const char *host, int fd);
+
+#define TLS_PEER_MAX 4
+/* What a sender finds in the certificate of its peer (RFC 8461 section 4.2). */
+struct tls_peer {
+    bool chain_ok;                /* a root vouches for it */
+    bool name_ok;                 /* a DNS SAN covers the host */
+    bool date_ok;                 /* of every certificate of the chain */
+    bool self_signed;             /* the leaf is all there is */
+    time_t not_before, not_after; /* of the leaf */
+    char names[256];              /* its DNS SANs, printable; cut where they are too many */
+    size_t count;                 /* certificates received, the leaf first */
+    struct tls_peer_digests {     /* SHA-256, for TLSA records (RFC 6698 section 2.1) */
+        uint8_t certificate[32], key[32];
+    } certificates[TLS_PEER_MAX];
+};
+/* After the handshake of a sender's connection; false if there is no certificate. */
+bool tls_conn_peer(const struct tls_conn *conn, const char *host, struct tls_peer *peer);
+
 enum tls_result tls_conn_handshake(struct tls_conn *conn);
 /* Reads at most `size` bytes, at least one with TLS_OK. */
 enum tls_result tls_conn_read(struct tls_conn *conn, char *bytes, size_t size, size_t *len);

@@ -18,17 +18,6 @@
 /* More than any fetch needs; what a client may make the library work through. */
 #define RECEIVED_MAX 65536
 
-struct tls_conn {
-    mbedtls_ssl_context ssl;
-    int fd; /* the caller's */
-    size_t received;
-    bool handshake_done;
-    const struct tls_entry *entry; /* what SNI chose; NULL without SNI */
-    char reason[TLS_REASON_SIZE];
-    mbedtls_ssl_config client; /* of a client connection only */
-    bool is_client;
-};
-
 #if MBEDTLS_VERSION_MAJOR >= 3
 #define CONN_FIELD(field) MBEDTLS_PRIVATE(field)
 static const uint16_t groups[] = {
@@ -111,7 +100,7 @@ static const struct {
     {90, "alert_user_canceled"},
 };
 
-static void set_reason(struct tls_conn *conn, const char *word, unsigned number)
+void tls_conn_set_reason(struct tls_conn *conn, const char *word, unsigned number)
 {
     struct text text;
 
@@ -128,8 +117,8 @@ static void set_reason_from_alert_number(struct tls_conn *conn, unsigned char nu
 {
     for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++)
         if (alerts[i].number == number)
-            set_reason(conn, alerts[i].reason, 0);
-    set_reason(conn, "alert", number);
+            tls_conn_set_reason(conn, alerts[i].reason, 0);
+    tls_conn_set_reason(conn, "alert", number);
 }
 
 static void set_reason_from_alert(struct tls_conn *conn)
@@ -159,8 +148,8 @@ static enum tls_result translate(struct tls_conn *conn, int error)
 #endif
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (reasons[i].error == error)
-            set_reason(conn, reasons[i].reason, 0);
-    set_reason(conn, "mbedtls", (unsigned)-error);
+            tls_conn_set_reason(conn, reasons[i].reason, 0);
+    tls_conn_set_reason(conn, "mbedtls", (unsigned)-error);
     return error == MBEDTLS_ERR_SSL_CONN_EOF || error == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY
                ? TLS_CLOSED
                : TLS_FAILED;
@@ -170,8 +159,8 @@ static int receive(void *opaque, unsigned char *bytes, size_t size)
 {
     struct tls_conn *conn = opaque;
 
-    if (conn->received >= RECEIVED_MAX) {
-        set_reason(conn, "too_much_received", 0);
+    if (conn->received >= conn->received_max) {
+        tls_conn_set_reason(conn, "too_much_received", 0);
         return MBEDTLS_ERR_NET_RECV_FAILED;
     }
     ssize_t n = recv(conn->fd, bytes, size, MSG_DONTWAIT);
@@ -216,7 +205,7 @@ static int choose_certificate(void *opaque, mbedtls_ssl_context *ssl, const unsi
     /* After a HelloRetryRequest the client says hello again, and must ask for the same host. */
     bool again = conn->entry != NULL;
     if (entry == NULL || (again && entry != conn->entry)) {
-        set_reason(conn, "unrecognized_name", 0);
+        tls_conn_set_reason(conn, "unrecognized_name", 0);
         return -1;
     }
     conn->entry = entry;
@@ -225,7 +214,7 @@ static int choose_certificate(void *opaque, mbedtls_ssl_context *ssl, const unsi
     return mbedtls_ssl_set_hs_own_cert(ssl, &conn->entry->pair->chain, &conn->entry->pair->key);
 }
 
-static bool configure(mbedtls_ssl_config *conf, int endpoint)
+bool tls_configure(mbedtls_ssl_config *conf, int endpoint)
 {
     if (mbedtls_ssl_config_defaults(conf, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
                                     MBEDTLS_SSL_PRESET_DEFAULT) != 0 ||
@@ -254,14 +243,14 @@ bool tls_configure_server(struct tls_store *store)
 {
     struct tls_pair *pair = store->first->pair;
 
-    if (!configure(&store->server, MBEDTLS_SSL_IS_SERVER) ||
+    if (!tls_configure(&store->server, MBEDTLS_SSL_IS_SERVER) ||
         mbedtls_ssl_conf_own_cert(&store->server, &pair->chain, &pair->key) != 0)
         return false;
     mbedtls_ssl_conf_sni(&store->server, choose_certificate, store);
     return true;
 }
 
-static struct tls_conn *new_conn(int fd)
+struct tls_conn *tls_conn_alloc(int fd)
 {
     struct tls_conn *conn = calloc(1, sizeof *conn);
 
@@ -270,10 +259,11 @@ static struct tls_conn *new_conn(int fd)
     mbedtls_ssl_init(&conn->ssl);
     mbedtls_ssl_config_init(&conn->client);
     conn->fd = fd;
+    conn->received_max = RECEIVED_MAX;
     return conn;
 }
 
-static struct tls_conn *set_up(struct tls_conn *conn, const mbedtls_ssl_config *conf)
+struct tls_conn *tls_conn_set_up(struct tls_conn *conn, const mbedtls_ssl_config *conf)
 {
     if (mbedtls_ssl_setup(&conn->ssl, conf) != 0) {
         tls_conn_free(conn);
@@ -285,55 +275,9 @@ static struct tls_conn *set_up(struct tls_conn *conn, const mbedtls_ssl_config *
 
 struct tls_conn *tls_conn_new(const struct tls_store *store, int fd)
 {
-    struct tls_conn *conn = new_conn(fd);
+    struct tls_conn *conn = tls_conn_alloc(fd);
 
-    return conn == NULL ? NULL : set_up(conn, &store->server);
-}
-
-/* The very certificate of the store needs no other voucher; name and dates still count. */
-static int trust_own_leaf(void *opaque, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
-{
-    const mbedtls_x509_crt *leaf = opaque;
-
-    if (depth == 0 && crt->raw.len == leaf->raw.len &&
-        memcmp(crt->raw.p, leaf->raw.p, leaf->raw.len) == 0)
-        *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED;
-    else if (depth == 0)
-        *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
-    return 0;
-}
-
-struct tls_conn *tls_conn_new_client(const struct tls_store *store, const char *host, int fd)
-{
-    const struct tls_entry *entry = tls_store_find(store, host);
-    struct tls_conn *conn = entry == NULL ? NULL : new_conn(fd);
-
-    if (conn == NULL)
-        return NULL;
-    conn->is_client = true;
-    if (!configure(&conn->client, MBEDTLS_SSL_IS_CLIENT) ||
-        mbedtls_ssl_set_hostname(&conn->ssl, host) != 0) {
-        tls_conn_free(conn);
-        return NULL;
-    }
-    mbedtls_ssl_conf_authmode(&conn->client, MBEDTLS_SSL_VERIFY_REQUIRED);
-    mbedtls_ssl_conf_ca_chain(&conn->client, &entry->pair->chain, NULL);
-    mbedtls_ssl_conf_verify(&conn->client, trust_own_leaf, &entry->pair->chain);
-    return set_up(conn, &conn->client);
-}
-
-static void set_reason_from_verification(struct tls_conn *conn)
-{
-    uint32_t flags = conn->is_client ? mbedtls_ssl_get_verify_result(&conn->ssl) : 0;
-
-    if (flags == 0 || flags == UINT32_MAX)
-        return;
-    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
-        set_reason(conn, "certificate_not_ours", 0);
-    else if (flags & (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE))
-        set_reason(conn, "certificate_not_in_date", 0);
-    else
-        set_reason(conn, "certificate_refused", 0);
+    return conn == NULL ? NULL : tls_conn_set_up(conn, &store->server);
 }
 
 enum tls_result tls_conn_handshake(struct tls_conn *conn)
@@ -341,8 +285,8 @@ enum tls_result tls_conn_handshake(struct tls_conn *conn)
     int error = mbedtls_ssl_handshake(&conn->ssl);
 
     conn->handshake_done = error == 0;
-    if (error != 0)
-        set_reason_from_verification(conn);
+    if (error != 0 && conn->is_client)
+        tls_client_set_reason(conn);
     return translate(conn, error);
 }
 

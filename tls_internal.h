@@ -44,6 +44,17 @@ struct tls_store {
     mbedtls_ssl_config server;
 };
 
+struct tls_conn {
+    mbedtls_ssl_context ssl;
+    int fd; /* the caller's */
+    size_t received, received_max;
+    bool handshake_done;
+    const struct tls_entry *entry; /* what SNI chose; NULL without SNI */
+    char reason[TLS_REASON_SIZE];
+    mbedtls_ssl_config client; /* of a client connection only */
+    bool is_client;
+};
+
 /* tls_pair.c: loads and judges one pair; what is wrong with it is said at the site's place. NULL
  * only without memory. The caller holds the one reference. */
 struct tls_pair *tls_pair_load(const struct tls_site *site, time_t now,
@@ -59,5 +70,21 @@ const struct tls_entry *tls_store_find(const struct tls_store *store, const char
 
 /* tls_conn.c: fills a server configuration that serves the store's certificates. */
 bool tls_configure_server(struct tls_store *store);
+/* Protocol versions, ciphers and groups of ours, for either endpoint. */
+bool tls_configure(mbedtls_ssl_config *conf, int endpoint);
+/* A connection with nothing set but its socket; set_up makes it ready, or frees it and returns
+ * NULL. */
+struct tls_conn *tls_conn_alloc(int fd);
+struct tls_conn *tls_conn_set_up(struct tls_conn *conn, const mbedtls_ssl_config *conf);
+/* The first reason stays; a number other than 0 is appended to the word. */
+void tls_conn_set_reason(struct tls_conn *conn, const char *word, unsigned number);
+
+/* tls_client.c: why the peer's certificate was refused, if that is why. */
+void tls_client_set_reason(struct tls_conn *conn);
+
+/* tls_pair.c: a certificate's time in seconds since 1970; whether an entry of the subjectAltName is
+ * a DNS name that can be a C string. */
+time_t tls_to_time(const mbedtls_x509_time *t);
+bool tls_is_dns_san(const mbedtls_x509_sequence *san);
 
 #endif

@@ -195,7 +195,7 @@ static bool judge_strength(const struct judge *judge)
     return true;
 }
 
-static time_t to_time(const mbedtls_x509_time *t)
+time_t tls_to_time(const mbedtls_x509_time *t)
 {
     struct tm tm = {.tm_year = t->year - 1900,
                     .tm_mon = t->mon - 1,
@@ -215,7 +215,7 @@ static void judge_dates(const struct judge *judge, time_t now)
     if (left < 0)
         finding_add(judge->findings, FINDING_ERROR, "CERT_EXPIRED", judge->site->place,
                     "%s: expired %lld days ago: renew it", path, (long long)(-left / DAY));
-    else if (now < to_time(&judge->pair->chain.valid_from))
+    else if (now < tls_to_time(&judge->pair->chain.valid_from))
         complain(judge, "CERT_NOT_YET", path, "not valid yet: is the clock right?");
     else if (left < 21 * DAY)
         finding_add(judge->findings, FINDING_WARNING, "CERT_EXPIRES", judge->site->place,
@@ -229,7 +229,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*x, *y);
 }
 
-static bool is_dns_san(const mbedtls_x509_sequence *san)
+bool tls_is_dns_san(const mbedtls_x509_sequence *san)
 {
     return (san->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) == MBEDTLS_X509_SAN_DNS_NAME &&
            san->buf.len > 0 && memchr(san->buf.p, '\0', san->buf.len) == NULL;
@@ -241,12 +241,12 @@ static bool collect_names(struct tls_pair *pair, struct arena *arena)
     size_t count = 0;
 
     for (const mbedtls_x509_sequence *san = first; san != NULL; san = san->next)
-        count += is_dns_san(san);
+        count += tls_is_dns_san(san);
     pair->names = arena_alloc(arena, (count + 1) * sizeof *pair->names);
     if (pair->names == NULL)
         return false;
     for (const mbedtls_x509_sequence *san = first; san != NULL; san = san->next) {
-        if (!is_dns_san(san))
+        if (!tls_is_dns_san(san))
             continue;
         char *name = arena_copy(arena, (const char *)san->buf.p, san->buf.len);
         if (name == NULL)
@@ -289,7 +289,7 @@ static bool fill(struct tls_pair *pair, const struct tls_site *site, time_t now,
     pair->private_key_stamp = file_stamp(pair->private_key);
     if (!load_chain(&judge) || !load_key(&judge))
         return true;
-    pair->not_after = to_time(&pair->chain.valid_to);
+    pair->not_after = tls_to_time(&pair->chain.valid_to);
     bool good = judge_chain(&judge);
     good = judge_strength(&judge) && good;
     judge_dates(&judge, now);
