@@ -124,3 +124,10 @@ struct address_source address_source(const struct address *address)
     }
     return source;
 }
+
+bool address_equal(const struct address *a, const struct address *b)
+{
+    const void *x = &a->storage, *y = &b->storage;
+
+    return a->len == b->len && memcmp(x, y, a->len) == 0;
+}

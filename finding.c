@@ -13,6 +13,7 @@
 
 static const char *const severity_names[] = {
     [FINDING_INFO] = "info",
+    [FINDING_UNTESTED] = "untested",
     [FINDING_WARNING] = "warning",
     [FINDING_ERROR] = "error",
 };
@@ -22,24 +23,33 @@ const char *finding_severity_name(enum finding_severity severity)
     return severity_names[severity];
 }
 
-void finding_add(struct finding_list *list, enum finding_severity severity, const char *code,
-                 struct place place, const char *format, ...)
+/* A formatted text made safe to print, in the list's memory. */
+__attribute__((format(printf, 2, 0))) static const char *keep_text(struct finding_list *list,
+                                                                   const char *format, va_list args)
 {
     char raw[TEXT_MAX], safe[4 * TEXT_MAX];
     struct text text;
+    int len = vsnprintf(raw, sizeof raw, format, args);
+
+    text_init(&text, safe, sizeof safe);
+    text_add_escaped(&text, raw, len < 0 ? 0 : strlen(raw), "");
+    return arena_copy(&list->arena, safe, text.len);
+}
+
+void finding_add(struct finding_list *list, enum finding_severity severity, const char *code,
+                 struct place place, const char *format, ...)
+{
     va_list args;
 
     va_start(args, format);
-    int len = vsnprintf(raw, sizeof raw, format, args);
+    const char *copy = keep_text(list, format, args);
     va_end(args);
-    text_init(&text, safe, sizeof safe);
-    text_add_escaped(&text, raw, len < 0 ? 0 : strlen(raw), "");
 
     /* Errors are counted even where there is no memory left to say which. */
     list->errors += severity == FINDING_ERROR;
     list->warnings += severity == FINDING_WARNING;
+    list->untested += severity == FINDING_UNTESTED;
     struct finding *items = arena_grow(&list->arena, list->items, list->count, sizeof *list->items);
-    const char *copy = arena_copy(&list->arena, safe, text.len);
     const char *file =
         place.file == NULL ? NULL : arena_copy(&list->arena, place.file, strlen(place.file));
     if (items == NULL || copy == NULL || (place.file != NULL && file == NULL)) {
@@ -50,6 +60,18 @@ void finding_add(struct finding_list *list, enum finding_severity severity, cons
     list->items = items;
     list->items[list->count++] =
         (struct finding){.severity = severity, .code = code, .place = place, .text = copy};
+}
+
+void finding_add_fix(struct finding_list *list, const char *format, ...)
+{
+    va_list args;
+
+    if (list->count == 0)
+        return;
+    va_start(args, format);
+    list->items[list->count - 1].fix = keep_text(list, format, args);
+    va_end(args);
+    list->out_of_memory |= list->items[list->count - 1].fix == NULL;
 }
 
 bool finding_list_ok(const struct finding_list *list)

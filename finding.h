@@ -12,8 +12,9 @@
 
 enum finding_severity {
     FINDING_INFO,
+    FINDING_UNTESTED, /* could not be looked at: neither good nor bad */
     FINDING_WARNING,
-    FINDING_ERROR, /* must not be served */
+    FINDING_ERROR, /* must not be served, or breaks mail or its protection */
 };
 
 /* Where: a file, a line and a column, both from 1; 0 or NULL: none. */
@@ -27,6 +28,7 @@ struct finding {
     const char *code; /* stable, upper case; listed in the manual page */
     struct place place;
     const char *text; /* what is wrong and what to do; printable ASCII */
+    const char *fix;  /* a line to paste: a record, an INI line, a command; NULL if there is none */
 };
 
 /* Findings in the order they were added; {0} is an empty list. Owns the texts and the file names.
@@ -34,7 +36,7 @@ struct finding {
 struct finding_list {
     struct arena arena;
     struct finding *items;
-    size_t count, errors, warnings;
+    size_t count, errors, warnings, untested;
     bool out_of_memory; /* something is missing from the list; counts as an error */
 };
 
@@ -42,6 +44,10 @@ struct finding_list {
  * must be a string literal. */
 void finding_add(struct finding_list *list, enum finding_severity severity, const char *code,
                  struct place place, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Gives the finding that was added last a line that mends it. */
+void finding_add_fix(struct finding_list *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* True when nothing forbids to go on: no error and no lack of memory. */
 bool finding_list_ok(const struct finding_list *list);
