@@ -125,6 +125,19 @@ struct address_source address_source(const struct address *address)
     return source;
 }
 
+bool address_to_ipv4_loopback(struct address *address)
+{
+    uint16_t port = address_port(address);
+
+    if (address->storage.ss_family != AF_INET6 || !IN6_IS_ADDR_LOOPBACK(&as_v6(address)->sin6_addr))
+        return false;
+    *address =
+        (struct address){.storage = {.ss_family = AF_INET}, .len = sizeof(struct sockaddr_in)};
+    as_v4(address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address_set_port(address, port);
+    return true;
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
     const void *x = &a->storage, *y = &b->storage;

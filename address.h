@@ -30,6 +30,8 @@ uint16_t address_port(const struct address *address);
 void address_set_port(struct address *address, uint16_t port);
 /* An unspecified address (0.0.0.0, ::) becomes the loopback of its family. */
 void address_to_loopback(struct address *address);
+/* The IPv6 loopback becomes that of IPv4, with its port; false, and nothing else, for any other. */
+bool address_to_ipv4_loopback(struct address *address);
 /* The same address and port. */
 bool address_equal(const struct address *a, const struct address *b);
 struct address_source address_source(const struct address *address);

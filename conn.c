@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "monotonic.h"
 #include "name.h"
 
 /* Bytes of a closing client that are thrown away in one step. */
@@ -154,6 +155,7 @@ static bool step_accepted(struct conn *conn, int64_t now)
     }
     conn->tls = tls_conn_new(conn->site->store, conn->fd);
     if (conn->tls == NULL) {
+        set_state(conn, CONN_HANDSHAKE, CONN_READABLE);
         report(conn, "handshake_failed", "no_memory", now);
         conn_stop(conn, "handshake_failed", now);
         return false;
@@ -184,6 +186,14 @@ static enum http_status find_domain(struct conn *conn, const struct http_request
     return conn->domain == NULL ? HTTP_MISDIRECTED_REQUEST : HTTP_OK;
 }
 
+/* Whom a request that is refused was meant for, as far as that can be known. */
+static const struct config_domain *domain_of_sni(const struct conn *conn)
+{
+    const char *sni = tls_conn_host(conn->tls);
+
+    return sni == NULL ? NULL : config_find_host(conn->site->config, sni, strlen(sni));
+}
+
 /* The request's bytes make room for the response, so what is still needed of them is copied first.
  */
 static void build_response(struct conn *conn, enum http_verdict verdict,
@@ -202,6 +212,8 @@ static void build_response(struct conn *conn, enum http_verdict verdict,
     text_init(&out, conn->buffer, CONN_BUFFER_SIZE);
     http_response(&out, status, request->head, date, policy == NULL ? NULL : policy->body,
                   policy == NULL ? 0 : policy->body_len);
+    if (status != HTTP_OK)
+        conn->domain = domain_of_sni(conn);
     conn->status = (int)status;
     conn->used = out.len;
     conn->sent = 0;
@@ -280,5 +292,6 @@ void conn_step(struct conn *conn, int64_t now)
             go_on = step_closing(conn, now);
             break;
         }
+        now = monotonic_ms(); /* a step of the handshake takes its time */
     }
 }

@@ -50,6 +50,8 @@ void log_open(void)
         int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd >= 0)
             out.fd = fd;
+        else if ((fd = fcntl(STDERR_FILENO, F_GETFL)) >= 0)
+            fcntl(STDERR_FILENO, F_SETFL, fd | O_NONBLOCK); /* it is another user's */
     }
 }
 

@@ -68,6 +68,8 @@ struct metrics {
     counter open[METRICS_WORKERS_MAX];
     counter reloads[2]; /* bad, good */
     counter fetches;
+    size_t next;  /* entry to assign; of the supervisor alone */
+    bool wrapped; /* entries have been used before */
     /* Reserved for many domains; a page of it costs memory when a domain on it is fetched. The
      * first entry also counts the requests for no domain of ours. */
     counter domains[DOMAINS_MAX][STATUS_COUNT];
@@ -94,10 +96,28 @@ static void mark_used(uint8_t *used, const struct config *config)
         used[config->domains[i].counters / 8] |= (uint8_t)(1u << config->domains[i].counters % 8);
 }
 
+/* An entry that no domain uses, 0 if there is none. In turn, so that workers of long ago that are
+ * still finishing hardly ever count into an entry that is somebody else's by now. */
+static unsigned take_entry(struct metrics *metrics, uint8_t *used)
+{
+    for (size_t tries = 1; tries < DOMAINS_MAX; tries++) {
+        size_t entry = 1 + metrics->next;
+        metrics->next = entry % (DOMAINS_MAX - 1);
+        if ((used[entry / 8] & 1u << entry % 8) == 0) {
+            used[entry / 8] |= (uint8_t)(1u << entry % 8);
+            for (size_t s = 0; metrics->wrapped && s < STATUS_COUNT; s++)
+                atomic_store(&metrics->domains[entry][s], 0);
+            metrics->wrapped = metrics->wrapped || metrics->next == 0;
+            return (unsigned)entry;
+        }
+        metrics->wrapped = metrics->wrapped || metrics->next == 0;
+    }
+    return 0;
+}
+
 void metrics_assign(struct metrics *metrics, struct config *config, const struct config *previous)
 {
     static uint8_t used[DOMAINS_MAX / 8];
-    size_t next = 1;
 
     memset(used, 0, sizeof used);
     mark_used(used, previous);
@@ -106,17 +126,7 @@ void metrics_assign(struct metrics *metrics, struct config *config, const struct
         const struct config_domain *old =
             previous == NULL ? NULL
                              : config_find_host(previous, domain->host, strlen(domain->host));
-        while (old == NULL && next < DOMAINS_MAX && (used[next / 8] & 1u << next % 8) != 0)
-            next++;
-        if (old != NULL) {
-            domain->counters = old->counters;
-        } else if (next < DOMAINS_MAX) {
-            domain->counters = (unsigned)next++;
-            for (size_t s = 0; s < STATUS_COUNT; s++)
-                atomic_store(&metrics->domains[domain->counters][s], 0);
-        } else {
-            domain->counters = 0;
-        }
+        domain->counters = old != NULL ? old->counters : take_entry(metrics, used);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #define FIRST_FD 3
 #define STATE_MAX 512
+#define BUSY_MS 1000 /* at most, for a manager whose queue is full */
 
 static int notify_fd = -1;
 
@@ -105,5 +107,11 @@ void notify_send(const char *format, ...)
     va_start(args, format);
     vsnprintf(state, sizeof state, format, args);
     va_end(args);
-    (void)!send(notify_fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (send(notify_fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+        (errno == EAGAIN || errno == EWOULDBLOCK) && strncmp(state, "READY=1\n", 8) == 0) {
+        /* A manager that is busy, at boot for instance. All else will be said again. */
+        struct pollfd ready = {.fd = notify_fd, .events = POLLOUT};
+        (void)!poll(&ready, 1, BUSY_MS);
+        (void)!send(notify_fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }

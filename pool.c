@@ -71,6 +71,13 @@ bool pool_is_empty(const struct pool *pool)
     return true;
 }
 
+void pool_go(struct pool *pool, unsigned generation)
+{
+    for (size_t i = 0; i < POOL_SIZE; i++)
+        if (pool->workers[i].pid != 0 && pool->workers[i].generation == generation)
+            worker_go(&pool->workers[i]);
+}
+
 void pool_stop(struct pool *pool, unsigned generation, int64_t end_by)
 {
     for (size_t i = 0; i < POOL_SIZE; i++)

@@ -28,6 +28,8 @@ unsigned pool_count(const struct pool *pool, unsigned generation);
 unsigned pool_count_ready(const struct pool *pool, unsigned generation);
 bool pool_is_empty(const struct pool *pool);
 
+/* Lets the workers of a generation that are ready begin to accept. */
+void pool_go(struct pool *pool, unsigned generation);
 /* Tell workers to finish and end. A disowned generation is none any more: its number can be used
  * again. */
 void pool_stop(struct pool *pool, unsigned generation, int64_t end_by);

@@ -116,7 +116,14 @@ bool probe(const struct config *config, const struct tls_store *store,
         fputs("mta-stsd: no domain has a certificate that can be used; see --check\n", stderr);
         return false;
     }
-    bool good = connect_to(&p, address, store) && exchange(&p) && compare(&p);
+    bool good = connect_to(&p, address, store);
+    if (!good && address == &own && address_to_ipv4_loopback(&own)) {
+        /* No IPv6 here: the socket for both takes IPv4 all the same. */
+        client_close(&p.client);
+        address_format(address, true, where);
+        good = connect_to(&p, address, store);
+    }
+    good = good && exchange(&p) && compare(&p);
     if (good)
         printf("%s at %s: policy id %s over TLS %s in %lld ms\n", p.domain->host, where,
                p.domain->policy->id, tls_conn_version(p.client.tls),

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -49,42 +48,6 @@ static bool choose_user(struct serving *serving, struct finding_list *findings)
     return false;
 }
 
-/* What the kernel lacks is said once; with sandbox = strict it is a reason not to start. */
-static bool check_sandbox(const struct serving *serving, struct finding_list *findings)
-{
-    const struct config *config = &serving->setup.snapshot->config;
-    char missing[64] = "";
-    bool refuse = config->sandbox == CONFIG_SANDBOX_STRICT && sandbox_lacks_layer();
-
-    if (config->sandbox != CONFIG_SANDBOX_OFF)
-        sandbox_missing(missing, sizeof missing);
-    if (config->sandbox == CONFIG_SANDBOX_OFF)
-        finding_add(findings, FINDING_WARNING, "SANDBOX", (struct place){config->path, 0, 0},
-                    "sandbox = off: workers are not locked up; for debugging only");
-    else if (missing[0] != '\0')
-        finding_add(findings, refuse ? FINDING_ERROR : FINDING_WARNING, "SANDBOX",
-                    (struct place){config->path, 0, 0},
-                    "this kernel lacks parts of the sandbox: %s", missing);
-    return !refuse;
-}
-
-/* Workers take just the descriptors they need, which must be allowed. */
-static bool check_descriptors(const struct serving *serving, struct finding_list *findings)
-{
-    const struct config *config = &serving->setup.snapshot->config;
-    size_t needed = worker_descriptors(config, serving->listener_count);
-    struct rlimit limits;
-
-    if (geteuid() == 0 || getrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_max >= needed)
-        return true;
-    finding_add(findings, FINDING_ERROR, "DESCRIPTORS",
-                (struct place){config->path, config->server.max_connections.line, 0},
-                "max_connections = %u needs %zu descriptors, this process may have %llu: raise the "
-                "limit (ulimit -n, LimitNOFILE=) or lower the value",
-                config->max_connections, needed, (unsigned long long)limits.rlim_max);
-    return false;
-}
-
 static bool open_listeners(struct serving *serving, struct finding_list *findings)
 {
     const struct config *config = &serving->setup.snapshot->config;
@@ -112,9 +75,9 @@ static bool prepare(const struct options *options, struct serving *serving)
 
     serving->setup.path = options->config;
     serving->setup.snapshot = snapshot_load(options->config, NULL, &findings);
-    bool good = serving->setup.snapshot != NULL && choose_user(serving, &findings) &&
-                check_sandbox(serving, &findings) && open_listeners(serving, &findings) &&
-                check_descriptors(serving, &findings);
+    bool good = serving->setup.snapshot != NULL && snapshot_usable(serving->setup.snapshot) > 0 &&
+                choose_user(serving, &findings) && open_listeners(serving, &findings) &&
+                worker_check(&serving->setup.snapshot->config, serving->listener_count, &findings);
     if (good) {
         log_set_level(serving->setup.snapshot->config.log);
         log_open();
@@ -141,6 +104,8 @@ int command_serve(const struct options *options)
 {
     struct serving serving = {.listener_count = 0};
 
+    /* From here on nobody but the supervisor takes them; as process 1 they would else be lost. */
+    supervisor_block_signals();
     if (!open_standard_descriptors() || !prepare(options, &serving))
         return EXIT_ERROR;
     if (!tls_has_1_3())
@@ -154,6 +119,7 @@ int command_serve(const struct options *options)
     listener_log(serving.listeners, serving.listener_count);
     serving.setup.listeners = serving.listeners;
     serving.setup.listener_count = serving.listener_count;
+    serving.setup.inherited = serving.inherited;
     bool good = supervisor_run(&serving.setup);
     listener_close_all(serving.listeners, serving.listener_count);
     return good ? EXIT_FINE : EXIT_ERROR;

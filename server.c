@@ -17,17 +17,13 @@
 #include "conn.h"
 #include "log.h"
 #include "monotonic.h"
+#include "queue.h"
 
 #define EVENTS_MAX 64
 #define ACCEPTS_MAX 64 /* in a row, before connections get their turn */
 #define PAUSE_MS 1000  /* without descriptors or memory to accept with */
 #define GRACE_MS 500   /* for a handshake before somebody else may have the slot */
 #define NEVER INT64_MAX
-
-/* Connections in order: the head is the next to run out of time. */
-struct queue {
-    struct conn *head, *tail;
-};
 
 struct server {
     struct conn_site site;
@@ -43,42 +39,11 @@ struct server {
     struct conn **buckets; /* open connections by source */
     size_t bucket_mask;
     uint64_t hash_key;
+    bool going; /* the parent has said so */
     bool accepting, draining;
     bool starved;      /* paused for want of descriptors or memory, not of slots */
     int64_t resume_at; /* when to accept again after a pause */
 };
-
-static struct conn_link *link_of(struct server *server, struct queue *queue, struct conn *conn)
-{
-    return queue == &server->by_age ? &conn->by_age : &conn->by_linger;
-}
-
-static void enqueue(struct server *server, struct queue *queue, struct conn *conn)
-{
-    *link_of(server, queue, conn) = (struct conn_link){.previous = queue->tail};
-    if (queue->tail == NULL)
-        queue->head = conn;
-    else
-        link_of(server, queue, queue->tail)->next = conn;
-    queue->tail = conn;
-}
-
-static void dequeue(struct server *server, struct queue *queue, struct conn *conn)
-{
-    struct conn_link *link = link_of(server, queue, conn);
-
-    if (link->previous == NULL && queue->head != conn)
-        return;
-    if (link->previous == NULL)
-        queue->head = link->next;
-    else
-        link_of(server, queue, link->previous)->next = link->next;
-    if (link->next == NULL)
-        queue->tail = link->previous;
-    else
-        link_of(server, queue, link->next)->previous = link->previous;
-    *link = (struct conn_link){NULL, NULL};
-}
 
 /* FNV-1a with a random start, so that nobody can choose addresses that share a bucket. */
 static struct conn **bucket_of(const struct server *server, const struct address_source *source)
@@ -124,15 +89,27 @@ static bool watch(struct server *server, int operation, int fd, uint32_t events,
     return epoll_ctl(server->epoll_fd, operation, fd, &event) == 0;
 }
 
+/* Every worker is woken by a new client, and the first one gets it: were just one woken, and could
+ * it take nobody, the client would wait. */
 static void accept_connections(struct server *server, bool on)
 {
+    size_t watched = 0;
+
     if (server->accepting == on)
         return;
+    while (watched < server->listener_count &&
+           watch(server, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, server->listeners[watched], EPOLLIN,
+                 (void *)(uintptr_t)&server->listeners[watched]))
+        watched++;
     server->accepting = on;
-    for (size_t i = 0; i < server->listener_count; i++)
-        if (!watch(server, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, server->listeners[i],
-                   EPOLLIN | EPOLLEXCLUSIVE, (void *)(uintptr_t)&server->listeners[i]))
-            log_text(LOG_ERROR, "accept", "cannot watch a listener: %s", strerror(errno));
+    if (watched == server->listener_count || !on)
+        return;
+    log_text(LOG_ERROR, "accept", "cannot watch a listener: %s", strerror(errno));
+    while (watched > 0)
+        watch(server, EPOLL_CTL_DEL, server->listeners[--watched], 0, NULL);
+    server->accepting = false;
+    server->starved = true;
+    server->resume_at = monotonic_ms() + PAUSE_MS;
 }
 
 static void pause_accepting(struct server *server, int64_t until, bool starved)
@@ -146,7 +123,7 @@ static void resume_accepting(struct server *server)
 {
     server->resume_at = NEVER;
     server->starved = false;
-    accept_connections(server, !server->draining);
+    accept_connections(server, server->going && !server->draining);
 }
 
 static void set_open(struct server *server, size_t open)
@@ -158,8 +135,8 @@ static void set_open(struct server *server, size_t open)
 /* Gives the slot back. The connection itself has been stopped. */
 static void release(struct server *server, struct conn *conn)
 {
-    dequeue(server, &server->by_age, conn);
-    dequeue(server, &server->by_linger, conn);
+    queue_remove(&server->by_age, conn);
+    queue_remove(&server->by_linger, conn);
     leave_bucket(server, conn);
     conn->next_of_bucket = server->free;
     server->free = conn;
@@ -185,7 +162,7 @@ static void step(struct server *server, struct conn *conn, int64_t now)
         return;
     }
     if (conn->state == CONN_CLOSING && state != CONN_CLOSING)
-        enqueue(server, &server->by_linger, conn);
+        queue_add(&server->by_linger, conn);
     if (conn->interest != interest &&
         !watch(server, EPOLL_CTL_MOD, conn->fd,
                conn->interest == CONN_READABLE ? EPOLLIN : EPOLLOUT, conn))
@@ -249,7 +226,7 @@ static void take(struct server *server, int fd, const struct address *client, st
     metrics_count(server->site.metrics, METRICS_ACCEPTED);
     conn_start(conn, &server->site, fd, client, now, now + (int64_t)config->timeout * 1000);
     enter_bucket(server, conn);
-    enqueue(server, &server->by_age, conn);
+    queue_add(&server->by_age, conn);
 }
 
 /* Not the fault of one client: of the machine, or of the listener itself. */
@@ -294,15 +271,35 @@ static void accept_from(struct server *server, int listener, int64_t now)
         taken++;
 }
 
-/* Takes nobody any more but those who are in the queue already: their arrival may have woken this
- * worker and no other. */
-static void drain(struct server *server, int stop_fd, int64_t now)
+/* Takes nobody any more but those who are in the queue already, and lets go of the listeners: when
+ * nobody holds them any more, new clients are refused. */
+static void drain(struct server *server, int line, int64_t now)
 {
+    size_t left = server->conn_count;
+
     server->draining = true;
-    watch(server, EPOLL_CTL_DEL, stop_fd, 0, NULL);
+    watch(server, EPOLL_CTL_DEL, line, 0, NULL);
     accept_connections(server, false);
-    for (size_t i = 0; i < server->listener_count; i++)
-        accept_from(server, server->listeners[i], now);
+    for (size_t i = 0; i < server->listener_count; i++) {
+        while (server->going && left > 0 && accept_one(server, server->listeners[i], now))
+            left--;
+        close(server->listeners[i]);
+    }
+    server->resume_at = NEVER;
+}
+
+/* What the parent says: a byte is "go", the end "stop". */
+static void listen_to_parent(struct server *server, int line, int64_t now)
+{
+    char byte;
+    ssize_t n = recv(line, &byte, 1, MSG_DONTWAIT);
+
+    if (n == 1) {
+        server->going = true;
+        resume_accepting(server);
+    } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        drain(server, line, now);
+    }
 }
 
 static bool is_listener(const struct server *server, const void *owner)
@@ -334,30 +331,29 @@ static int next_timeout(const struct server *server, int64_t now)
     return next <= now ? 0 : (int)(next - now);
 }
 
-bool server_run(struct server *server, int stop_fd)
+bool server_run(struct server *server, int line)
 {
     struct epoll_event events[EVENTS_MAX];
-    bool stopped = false;
 
-    if (!watch(server, EPOLL_CTL_ADD, stop_fd, EPOLLIN, server))
+    if (!watch(server, EPOLL_CTL_ADD, line, EPOLLIN, server))
         return false;
-    accept_connections(server, true);
     while (!server->draining || server->open > 0) {
         int count =
             epoll_wait(server->epoll_fd, events, EVENTS_MAX, next_timeout(server, monotonic_ms()));
-        int64_t now = monotonic_ms();
+        bool called = false;
         if (count < 0 && errno != EINTR)
             return false;
         /* Connections first: accepting may give a slot of this round to a new client. */
         for (int i = 0; i < count; i++) {
             void *owner = events[i].data.ptr;
             if (owner == server)
-                stopped = true;
+                called = true;
             else if (!is_listener(server, owner))
-                step(server, owner, now);
+                step(server, owner, monotonic_ms());
         }
-        if (stopped && !server->draining)
-            drain(server, stop_fd, now);
+        int64_t now = monotonic_ms();
+        if (called && !server->draining)
+            listen_to_parent(server, line, now);
         for (int i = 0; i < count && server->accepting; i++)
             if (is_listener(server, events[i].data.ptr))
                 accept_from(server, *(const int *)events[i].data.ptr, now);
@@ -401,6 +397,8 @@ struct server *server_new(const struct conn_site *site, unsigned worker, const i
                               .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
                               .listeners = listeners,
                               .listener_count = listener_count,
+                              .by_age.link = offsetof(struct conn, by_age),
+                              .by_linger.link = offsetof(struct conn, by_linger),
                               .resume_at = NEVER};
     if (server->epoll_fd < 0 || !set_up_slots(server, site->config->max_connections) ||
         getrandom(&server->hash_key, sizeof server->hash_key, 0) !=

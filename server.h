@@ -16,9 +16,10 @@ struct server;
  * errno on failure. */
 struct server *server_new(const struct conn_site *site, unsigned worker, const int *listeners,
                           size_t listener_count);
-/* Serves until stop_fd can be read or has hung up; then stops accepting, finishes the connections
- * that are open and returns true. False with errno if the event loop itself fails. */
-bool server_run(struct server *server, int stop_fd);
+/* Serves from the first byte that comes over `line`, a socket, until its peer has closed it; then
+ * closes the listeners, finishes the connections that are open and returns true. False with errno
+ * if the event loop itself fails. */
+bool server_run(struct server *server, int line);
 void server_free(struct server *server);
 
 #endif

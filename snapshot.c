@@ -42,11 +42,16 @@ struct snapshot *snapshot_load(const char *path, const struct snapshot *previous
     if (config_load(&snapshot->config, path, findings))
         snapshot->store = snapshot_load_store(&snapshot->config,
                                               previous == NULL ? NULL : previous->store, findings);
-    if (snapshot->store == NULL || tls_store_usable(snapshot->store) == 0) {
+    if (snapshot->store == NULL) {
         snapshot_free(snapshot);
         return NULL;
     }
     return snapshot;
+}
+
+size_t snapshot_usable(const struct snapshot *snapshot)
+{
+    return tls_store_usable(snapshot->store);
 }
 
 void snapshot_free(struct snapshot *snapshot)

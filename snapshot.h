@@ -17,10 +17,12 @@ struct snapshot {
 };
 
 /* Loads the INI file and all certificates. NULL, with the reason among the findings, if there is an
- * error in the INI or no domain that can be served. Domains whose certificate cannot be used keep
+ * error in the INI. Domains whose certificate cannot be used keep
  * the one they have in `previous` (may be NULL). */
 struct snapshot *snapshot_load(const char *path, const struct snapshot *previous,
                                struct finding_list *findings);
+/* The number of domains that can be served. */
+size_t snapshot_usable(const struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 /* False if the INI, a certificate or a key on disk is not what it was when it was loaded. */
 bool snapshot_is_current(const struct snapshot *snapshot);

@@ -6,7 +6,6 @@
  */
 #include "supervisor.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -17,18 +16,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "log.h"
 #include "metrics.h"
 #include "monotonic.h"
 #include "notify.h"
 #include "pool.h"
+#include "reload.h"
 
 #define WORKERS_AUTO_MAX 8
 #define LOOK_MS 2000    /* between looks at the files */
 #define REPORT_MS 10000 /* between metrics */
 #define DAY_MS 86400000
-#define MISMATCH_MS 1000 /* a certificate and its key change one after the other */
-#define MISMATCH_LOOKS 3
+#define MISMATCH_MS 1000   /* a certificate and its key change one after the other */
 #define READY_MS 30000     /* what a generation may take to be ready */
 #define PAUSE_MAX_MS 60000 /* between attempts at what keeps failing */
 #define NEVER INT64_MAX
@@ -38,18 +38,17 @@ struct supervisor {
     struct metrics *metrics;
     struct snapshot *current; /* served by `generation` */
     struct snapshot *next;    /* served by generation + 1, while that is getting ready */
+    struct reload reload;
     unsigned generation, workers_wanted;
     struct pool pool;
     int signal_fd;
     bool stopping, failed, metrics_failing;
-    bool refused;         /* the last reload: an older state is served */
-    bool reload_again;    /* asked for while a new generation was getting ready */
-    unsigned mismatches;  /* looks in a row at a pair that does not match */
-    uint64_t seen, tried; /* states on disk: at the last look; at the last reload */
-    unsigned deaths;      /* of workers, in a row */
-    unsigned failures;    /* of new generations, in a row */
-    size_t errors;        /* found by the last reload */
-    char status[160];     /* last told to the service manager */
+    bool refused;      /* the last reload: an older state is served */
+    bool reload_again; /* asked for while a new generation was getting ready */
+    unsigned deaths;   /* of workers, in a row */
+    unsigned failures; /* of new generations, in a row */
+    size_t errors;     /* found by the last reload */
+    char status[160];  /* last told to the service manager */
     int64_t reload_at, look_at, report_at, remind_at, replace_at, give_up_at, kill_at;
 };
 
@@ -90,10 +89,10 @@ static int64_t growing_pause(unsigned failures)
 /* When workers that are told to stop now must have ended: no connection lives longer. */
 static int64_t end_by(const struct supervisor *s)
 {
-    const struct snapshot *snapshot = s->current != NULL ? s->current : s->next;
+    unsigned current = s->current != NULL ? s->current->config.timeout : 0;
+    unsigned next = s->next != NULL ? s->next->config.timeout : 0;
 
-    assert(snapshot != NULL);
-    return monotonic_ms() + (int64_t)snapshot->config.timeout * 1000 + LOOK_MS;
+    return monotonic_ms() + (int64_t)(current > next ? current : next) * 1000 + LOOK_MS;
 }
 
 /* The new generation is ready, or given up. */
@@ -177,32 +176,10 @@ static void start_generation(struct supervisor *s, struct snapshot *snapshot)
     }
 }
 
-static bool has_mismatch(const struct finding_list *findings)
-{
-    for (size_t i = 0; i < findings->count; i++)
-        if (strcmp(findings->items[i].code, "CERT_KEY") == 0)
-            return true;
-    return false;
-}
-
-/* The sockets and the user stay what they were at the start: say so where the INI differs now. */
-static void warn_of_fixed(const struct config *old, const struct config *new)
-{
-    const struct config_server *a = &old->server, *b = &new->server;
-    const char *user_a = a->user.text == NULL ? "" : a->user.text;
-    const char *user_b = b->user.text == NULL ? "" : b->user.text;
-    bool differ = strcmp(user_a, user_b) != 0 || a->listen.count != b->listen.count;
-
-    for (size_t i = 0; !differ && i < a->listen.count; i++)
-        differ = strcmp(a->listen.items[i].text, b->listen.items[i].text) != 0;
-    if (differ)
-        log_text(LOG_WARNING, "reload",
-                 "listen and user are as at the start: restart to change them");
-}
-
 static void reload(struct supervisor *s)
 {
     struct finding_list findings = {0};
+    bool again;
 
     s->reload_at = NEVER;
     if (s->next != NULL) { /* one after the other */
@@ -210,36 +187,33 @@ static void reload(struct supervisor *s)
         return;
     }
     notify_send("RELOADING=1\nMONOTONIC_USEC=%lld\n", (long long)monotonic_us());
-    s->tried = snapshot_fingerprint(s->current);
-    struct snapshot *snapshot = snapshot_load(s->setup->path, s->current, &findings);
-    if (has_mismatch(&findings) && s->mismatches < MISMATCH_LOOKS) {
-        /* Perhaps only one of the two files has been written yet. */
-        s->mismatches++;
+    struct snapshot *snapshot = reload_load(&s->reload, s->current, &findings, &again);
+    if (again) {
         s->reload_at = monotonic_ms() + MISMATCH_MS;
-        snapshot_free(snapshot);
     } else {
-        s->mismatches = 0;
         s->errors = findings.errors;
         log_findings(&findings);
-        if (snapshot == NULL) {
-            refuse_reload(s, "errors in the configuration");
-        } else {
-            warn_of_fixed(&s->current->config, &snapshot->config);
+        if (snapshot != NULL)
             start_generation(s, snapshot);
-        }
+        else
+            refuse_reload(s, "errors in the configuration");
     }
     finding_list_free(&findings);
 }
 
-/* Reloads when something on disk has changed and has been left alone since the last look. */
 static void look_at_files(struct supervisor *s)
 {
-    if (s->next != NULL || s->reload_at != NEVER || snapshot_is_current(s->current))
+    if (s->next != NULL || s->reload_at != NEVER)
         return;
-    uint64_t state = snapshot_fingerprint(s->current);
-    if (state != s->tried && state == s->seen)
+    enum reload_state state = reload_look(&s->reload, s->current);
+    if (state == RELOAD_CHANGED) {
         s->reload_at = 0;
-    s->seen = state;
+    } else if (state == RELOAD_CURRENT && s->refused) {
+        /* The files are again what they were before the reload that failed. */
+        reload_forget(&s->reload);
+        s->refused = false;
+        tell_status(s, "");
+    }
 }
 
 /* Once a day: certificates that have expired or are about to. */
@@ -281,7 +255,7 @@ static void replace_workers(struct supervisor *s)
     s->replace_at = s->next == NULL ? NEVER : monotonic_ms() + LOOK_MS;
     while (s->next == NULL && pool_count(&s->pool, s->generation) < s->workers_wanted)
         if (!pool_start(&s->pool, s->current, s->generation)) {
-            s->replace_at = monotonic_ms() + PAUSE_MAX_MS;
+            s->replace_at = monotonic_ms() + growing_pause(++s->deaths);
             break;
         }
 }
@@ -321,6 +295,9 @@ static void begin_stop(struct supervisor *s)
     s->stopping = true;
     s->give_up_at = NEVER;
     notify_send("STOPPING=1\n");
+    /* New clients are refused at once instead of waiting for nothing. */
+    if (!s->setup->inherited)
+        listener_close_all(s->setup->listeners, s->setup->listener_count);
     pool_stop_all(&s->pool, end_by(s));
 }
 
@@ -334,7 +311,7 @@ static void handle_signals(struct supervisor *s)
             reap(s);
             break;
         case SIGHUP:
-            s->mismatches = 0;
+            s->reload.mismatches = 0;
             if (s->current != NULL && !s->stopping)
                 s->reload_at = 0;
             break;
@@ -393,11 +370,13 @@ static void wait_for_events(struct supervisor *s)
     pool_hear(&s->pool, fds + 1, count - 1);
     if (s->next != NULL && pool_count_ready(&s->pool, s->generation + 1) == s->workers_wanted)
         promote(s);
+    if (!s->stopping && s->current != NULL)
+        pool_go(&s->pool, s->generation);
     if (fds[0].revents != 0)
         handle_signals(s);
 }
 
-static int open_signals(void)
+static sigset_t signals_wanted(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
     sigset_t signals;
@@ -405,10 +384,22 @@ static int open_signals(void)
     sigemptyset(&signals);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaddset(&signals, numbers[i]);
-    /* Blocked for the workers too: a signal to the whole group must not tear their connections. */
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
-        return -1;
-    return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    return signals;
+}
+
+/* Blocked for the workers too: a signal to the whole group must not tear their connections. */
+bool supervisor_block_signals(void)
+{
+    sigset_t signals = signals_wanted();
+
+    return sigprocmask(SIG_BLOCK, &signals, NULL) == 0;
+}
+
+static int open_signals(void)
+{
+    sigset_t signals = signals_wanted();
+
+    return supervisor_block_signals() ? signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC) : -1;
 }
 
 bool supervisor_run(const struct supervisor_setup *setup)
@@ -417,6 +408,7 @@ bool supervisor_run(const struct supervisor_setup *setup)
         .setup = setup,
         .metrics = metrics_new(),
         .signal_fd = open_signals(),
+        .reload = {.path = setup->path, .listener_count = setup->listener_count},
         .reload_at = NEVER,
         .replace_at = NEVER,
         .give_up_at = NEVER,
@@ -440,6 +432,7 @@ bool supervisor_run(const struct supervisor_setup *setup)
     if (!s.failed)
         log_text(LOG_INFO, "stopped", "all connections are finished");
     snapshot_free(s.next);
+    reload_forget(&s.reload);
     snapshot_free(s.current);
     metrics_free(s.metrics);
     close(s.signal_fd);

@@ -15,9 +15,13 @@ struct supervisor_setup {
     const char *path;          /* of the INI file, read again at every reload */
     struct snapshot *snapshot; /* what to serve first; the supervisor takes it over */
     struct sandbox sandbox;
-    const int *listeners; /* borrowed */
+    int *listeners; /* borrowed; closed when the time has come to stop, unless they are inherited */
     size_t listener_count;
+    bool inherited;
 };
+
+/* Keeps the signals that the supervisor acts upon until it does. */
+bool supervisor_block_signals(void);
 
 /* Serves with a number of workers until SIGTERM or SIGINT. False, after logging why, if it could
  * not start or go on. */

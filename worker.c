@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * A worker's start: from the fork to the moment when it is locked up and serves. Its line to the
- * parent is a socket pair: a byte from the worker means "ready", the parent's end closed means
- * "stop", whether the parent wanted that or died.
+ * parent is a socket pair: a byte from the worker means "ready", one from the parent "go", the
+ * parent's end closed means "stop", whether the parent wanted that or died.
  */
 #include "worker.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,6 +27,48 @@
 size_t worker_descriptors(const struct config *config, size_t listener_count)
 {
     return DESCRIPTORS_BESIDE + listener_count + config->max_connections;
+}
+
+/* What the kernel lacks is said once; with sandbox = strict it is a reason not to serve. */
+static bool check_sandbox(const struct config *config, struct finding_list *findings)
+{
+    char missing[64] = "";
+    bool refuse = config->sandbox == CONFIG_SANDBOX_STRICT && sandbox_lacks_layer();
+
+    if (config->sandbox != CONFIG_SANDBOX_OFF)
+        sandbox_missing(missing, sizeof missing);
+    if (config->sandbox == CONFIG_SANDBOX_OFF)
+        finding_add(findings, FINDING_WARNING, "SANDBOX", (struct place){config->path, 0, 0},
+                    "sandbox = off: workers are not locked up; for debugging only");
+    else if (missing[0] != '\0')
+        finding_add(findings, refuse ? FINDING_ERROR : FINDING_WARNING, "SANDBOX",
+                    (struct place){config->path, 0, 0},
+                    "this kernel lacks parts of the sandbox: %s", missing);
+    return !refuse;
+}
+
+/* Workers take just the descriptors they need, which must be allowed. */
+static bool check_descriptors(const struct config *config, size_t listener_count,
+                              struct finding_list *findings)
+{
+    size_t needed = worker_descriptors(config, listener_count);
+    struct rlimit limits;
+
+    if (geteuid() == 0 || getrlimit(RLIMIT_NOFILE, &limits) != 0 || limits.rlim_max >= needed)
+        return true;
+    finding_add(findings, FINDING_ERROR, "DESCRIPTORS",
+                (struct place){config->path, config->server.max_connections.line, 0},
+                "max_connections = %u needs %zu descriptors, this process may have %llu: raise the "
+                "limit (ulimit -n, LimitNOFILE=) or lower the value",
+                config->max_connections, needed, (unsigned long long)limits.rlim_max);
+    return false;
+}
+
+bool worker_check(const struct config *config, size_t listener_count, struct finding_list *findings)
+{
+    bool good = check_sandbox(config, findings);
+
+    return check_descriptors(config, listener_count, findings) && good;
 }
 
 static int compare_fds(const void *a, const void *b)
@@ -66,6 +109,7 @@ static void run(const struct worker_setup *setup, unsigned index, int line)
     const struct conn_site site = {&setup->snapshot->config, setup->snapshot->store,
                                    setup->metrics};
 
+    log_set_level(setup->snapshot->config.log);
     close_others(setup, line);
     /* The parent's generator, copied by fork, would repeat itself. */
     if (!tls_init())
@@ -103,9 +147,16 @@ bool worker_start(struct worker *worker, const struct worker_setup *setup)
     }
     worker->pid = pid;
     worker->fd = lines[0];
-    worker->ready = false;
+    worker->ready = worker->going = false;
     worker->started_at = monotonic_ms();
     return true;
+}
+
+void worker_go(struct worker *worker)
+{
+    if (!worker->ready || worker->going || worker->fd < 0)
+        return;
+    worker->going = send(worker->fd, "g", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 void worker_stop(struct worker *worker, int64_t end_by)

@@ -27,19 +27,25 @@ struct worker {
     int fd;    /* our end of a socket pair; -1 once the worker has been told to stop */
     unsigned index;
     unsigned generation;
-    bool ready;
+    bool ready, going;
     int64_t started_at; /* monotonic milliseconds */
     int64_t end_by;     /* once it has been told to stop */
 };
 
 /* Forks a worker: with fresh random numbers, without any descriptor that it does not need, locked
- * up by the sandbox. It sends one byte over worker->fd when it is ready to serve. False with errno.
- */
+ * up by the sandbox. It sends one byte over worker->fd when it is ready, and accepts nobody before
+ * worker_go. False with errno. */
 bool worker_start(struct worker *worker, const struct worker_setup *setup);
+/* Lets a worker that is ready accept connections. Idempotent. */
+void worker_go(struct worker *worker);
 /* Tells it to finish what it has and end; so does the end of its parent. Idempotent: the first time
  * to end by counts. */
 void worker_stop(struct worker *worker, int64_t end_by);
 
+/* Whether workers of this configuration can run here; why not, and what goes without saying
+ * otherwise, is among the findings. */
+bool worker_check(const struct config *config, size_t listener_count,
+                  struct finding_list *findings);
 /* The number of descriptors that a worker of this configuration may have open at once. */
 size_t worker_descriptors(const struct config *config, size_t listener_count);
 

@@ -44,10 +44,11 @@ def environment():
     return inherited | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def run(*arguments, stdin=b"", cwd=None, stdout=subprocess.PIPE):
-    """Runs a command of mta-stsd to its end; .stdout and .stderr are bytes."""
+def run(*arguments, stdin=b"", cwd=None, stdout=subprocess.PIPE, before=()):
+    """Runs a command of mta-stsd to its end; .stdout and .stderr are bytes. `before` is a command
+    that becomes the program that it is given."""
     result = subprocess.run(
-        [*WRAPPER, program(), *map(str, arguments)],
+        [*before, *WRAPPER, program(), *map(str, arguments)],
         input=stdin,
         stdout=stdout,
         stderr=subprocess.PIPE,

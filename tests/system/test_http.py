@@ -299,7 +299,7 @@ def test_the_end_is_told_with_the_answer(site, trust):
 def test_log_has_a_line_for_each_answer(site, trust):
     for octets, status, domain in (
         (request(more="User-Agent: a test\r\n"), 200, "example.com"),
-        (request("/", more="User-Agent: a test\r\n"), 404, "-"),
+        (request("/", more="User-Agent: a test\r\n"), 404, "example.com"),
     ):
         since = site.mark()
         response = ask(site.address, trust, octets)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--probe: a good answer of our own server, and everything else that may hold the port."""
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -125,6 +126,18 @@ def test_nothing_listens(probe):
         closed.bind(("127.0.0.1", 0))
         address = closed.getsockname()
         assert probe(address) == complaint(address, "Connection refused")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own needs root")
+def test_a_host_without_ipv6_is_probed_over_ipv4(serve, write_ini, pair):
+    without = "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6"
+    before = ["unshare", "--net", "sh", "-c", f'{without} && exec "$@"', "sh"]
+    sections = server_section(["[::]:8443"], **pair._asdict()), TESTING
+    server = serve.start(write_ini(*sections), before=before)
+    there = ["nsenter", "--net", "--target", server.process.pid]
+    result = run("-c", server.ini, "--probe", before=map(str, there))
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b" at 127.0.0.1:8443: policy id " in result.stdout
 
 
 def test_a_server_that_never_answers_is_given_up_after_five_seconds(probe):
