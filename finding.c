@@ -36,15 +36,10 @@ __attribute__((format(printf, 2, 0))) static const char *keep_text(struct findin
     return arena_copy(&list->arena, safe, text.len);
 }
 
-void finding_add(struct finding_list *list, enum finding_severity severity, const char *code,
-                 struct place place, const char *format, ...)
+/* Takes a text in the list's memory; NULL: there was none for it. */
+static void append(struct finding_list *list, enum finding_severity severity, const char *code,
+                   struct place place, const char *text)
 {
-    va_list args;
-
-    va_start(args, format);
-    const char *copy = keep_text(list, format, args);
-    va_end(args);
-
     /* Errors are counted even where there is no memory left to say which. */
     list->errors += severity == FINDING_ERROR;
     list->warnings += severity == FINDING_WARNING;
@@ -52,14 +47,31 @@ void finding_add(struct finding_list *list, enum finding_severity severity, cons
     struct finding *items = arena_grow(&list->arena, list->items, list->count, sizeof *list->items);
     const char *file =
         place.file == NULL ? NULL : arena_copy(&list->arena, place.file, strlen(place.file));
-    if (items == NULL || copy == NULL || (place.file != NULL && file == NULL)) {
+    if (items == NULL || text == NULL || (place.file != NULL && file == NULL)) {
         list->out_of_memory = true;
         return;
     }
     place.file = file;
     list->items = items;
     list->items[list->count++] =
-        (struct finding){.severity = severity, .code = code, .place = place, .text = copy};
+        (struct finding){.severity = severity, .code = code, .place = place, .text = text};
+}
+
+void finding_add(struct finding_list *list, enum finding_severity severity, const char *code,
+                 struct place place, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    const char *text = keep_text(list, format, args);
+    va_end(args);
+    append(list, severity, code, place, text);
+}
+
+void finding_add_copy(struct finding_list *list, const struct finding *from,
+                      enum finding_severity severity, const char *code, struct place place)
+{
+    append(list, severity, code, place, arena_copy(&list->arena, from->text, strlen(from->text)));
 }
 
 void finding_add_fix(struct finding_list *list, const char *format, ...)

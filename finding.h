@@ -45,6 +45,10 @@ struct finding_list {
 void finding_add(struct finding_list *list, enum finding_severity severity, const char *code,
                  struct place place, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Adds a finding of another list under another code and place; its text is printable already. */
+void finding_add_copy(struct finding_list *list, const struct finding *from,
+                      enum finding_severity severity, const char *code, struct place place);
+
 /* Gives the finding that was added last a line that mends it. */
 void finding_add_fix(struct finding_list *list, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
