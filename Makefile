@@ -3,6 +3,7 @@ VERSION = 0.1.0
 
 PREFIX  = /usr/local
 SBINDIR = $(PREFIX)/sbin
+BINDIR  = $(PREFIX)/bin
 MANDIR  = $(PREFIX)/share/man
 UNITDIR = $(PREFIX)/lib/systemd/system
 CFLAGS  = -O2 -g
@@ -44,19 +45,32 @@ OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o)
 MODULES = $(filter-out $(BUILD)/main.o,$(OBJECTS))
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-all: $(BUILD)/mta-stsd
-	ln -sf $(BUILD)/mta-stsd mta-stsd
+CHECK_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard check/*.c))
+CHECK_MODULES = $(filter-out $(BUILD)/check/main.o,$(CHECK_OBJECTS))
+PROGRAMS = $(BUILD)/mta-stsd $(BUILD)/mta-sts-check
+
+all: $(PROGRAMS)
+	ln -sf $(PROGRAMS) .
 
 $(BUILD)/mta-stsd: $(OBJECTS) $(MBEDTLS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
+# The tools take of the modules what they need.
+$(BUILD)/modules.a: $(MODULES)
+	rm -f $@
+	$(AR) rcs $@ $(MODULES)
+
+$(BUILD)/mta-sts-check: $(CHECK_OBJECTS) $(BUILD)/modules.a $(MBEDTLS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(CHECK_OBJECTS) $(BUILD)/modules.a $(LIBS) -lresolv
+
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -I. -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%: tests/unit/%.c $(MODULES) $(MBEDTLS) Makefile
+$(BUILD)/tests/%: tests/unit/%.c $(MODULES) $(CHECK_MODULES) $(MBEDTLS) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -I. -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(MODULES) -lcmocka $(LIBS)
+	$(CC) $(ALL_CFLAGS) -I. -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(MODULES) $(CHECK_MODULES) \
+		-lcmocka $(LIBS) -lresolv
 
 MBEDTLS_OBJECTS = $(patsubst $(MBEDTLS_SRC)/library/%.c,$(BUILD)/mbedtls/%.o, \
 	$(wildcard $(MBEDTLS_SRC)/library/*.c))
@@ -69,7 +83,7 @@ $(BUILD)/mbedtls/%.o: $(MBEDTLS_SRC)/library/%.c config/mbedtls_config.h Makefil
 	$(CC) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_FLAGS) \
 		-I$(MBEDTLS_SRC)/library -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(CHECK_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
 
 # Throw-away certificate, example INI, the server on a local port, and what to try.
 demo: all
@@ -87,21 +101,23 @@ test-valgrind: all
 	@$(MAKE) --no-print-directory test-programs
 	@MTA_STSD_SANDBOX=off MTA_STSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full' tests/run.sh build
 
-test-programs: $(BUILD)/mta-stsd $(UNIT_TESTS)
+test-programs: $(PROGRAMS) $(UNIT_TESTS)
 
 lint:
 	@tests/lint/run.sh
 
-UNITS = $(notdir $(wildcard config/*.socket config/*.service config/*.path))
+UNITS = $(notdir $(wildcard config/*.socket config/*.service config/*.path config/*.timer))
+PAGES = man1/mta-sts-check.1 man5/mta-stsd.ini.5 man8/mta-stsd.8
 ETC = $(DESTDIR)/etc/mta-stsd
-install: $(BUILD)/mta-stsd
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
+install: $(PROGRAMS)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(ETC)
 	install -m 755 $(BUILD)/mta-stsd $(DESTDIR)$(SBINDIR)/mta-stsd
-	install -m 644 man/mta-stsd.8 $(DESTDIR)$(MANDIR)/man8/mta-stsd.8
-	install -m 644 man/mta-stsd.ini.5 $(DESTDIR)$(MANDIR)/man5/mta-stsd.ini.5
-	install -d $(DESTDIR)$(UNITDIR) $(ETC)
+	install -m 755 $(BUILD)/mta-sts-check $(DESTDIR)$(BINDIR)/mta-sts-check
+	for page in $(PAGES); do \
+		install -D -m 644 man/$${page#*/} $(DESTDIR)$(MANDIR)/$$page || exit 1; \
+	done
 	for unit in $(UNITS); do \
-		sed 's|@SBINDIR@|$(SBINDIR)|' config/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
+		sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|' config/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
 			chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
 	@# What an administrator has made of these stays.
@@ -112,11 +128,11 @@ install: $(BUILD)/mta-stsd
 	done
 
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/mta-stsd $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
-		$(DESTDIR)$(MANDIR)/man8/mta-stsd.8 $(DESTDIR)$(MANDIR)/man5/mta-stsd.ini.5
+	rm -f $(DESTDIR)$(SBINDIR)/mta-stsd $(DESTDIR)$(BINDIR)/mta-sts-check \
+		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(PAGES:%=$(DESTDIR)$(MANDIR)/%)
 
 clean:
-	rm -rf build mta-stsd
+	rm -rf build mta-stsd mta-sts-check
 
 .PHONY: all demo test test-valgrind test-programs lint install uninstall clean
 .SECONDARY:

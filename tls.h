@@ -96,6 +96,8 @@ bool tls_conn_peer(const struct tls_conn *conn, const char *host, struct tls_pee
 enum tls_result tls_conn_handshake(struct tls_conn *conn);
 /* Reads at most `size` bytes, at least one with TLS_OK. */
 enum tls_result tls_conn_read(struct tls_conn *conn, char *bytes, size_t size, size_t *len);
+/* True if the peer has said that it has sent everything (close_notify). */
+bool tls_conn_closed_well(const struct tls_conn *conn);
 /* Writes all of the bytes; *sent counts them over repeated calls and starts at 0. */
 enum tls_result tls_conn_write(struct tls_conn *conn, const char *bytes, size_t len, size_t *sent);
 enum tls_result tls_conn_close_notify(struct tls_conn *conn);

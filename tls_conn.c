@@ -295,12 +295,18 @@ enum tls_result tls_conn_read(struct tls_conn *conn, char *bytes, size_t size, s
     int n = mbedtls_ssl_read(&conn->ssl, (unsigned char *)bytes, size);
 
     *len = n > 0 ? (size_t)n : 0;
+    conn->closed_well = n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
 #if MBEDTLS_VERSION_MAJOR >= 3
     /* A client may be sent tickets; it comes back here for what follows them. */
     if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
         n = MBEDTLS_ERR_SSL_WANT_READ;
 #endif
     return translate(conn, n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n);
+}
+
+bool tls_conn_closed_well(const struct tls_conn *conn)
+{
+    return conn->closed_well;
 }
 
 enum tls_result tls_conn_write(struct tls_conn *conn, const char *bytes, size_t len, size_t *sent)

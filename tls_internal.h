@@ -52,7 +52,7 @@ struct tls_conn {
     const struct tls_entry *entry; /* what SNI chose; NULL without SNI */
     char reason[TLS_REASON_SIZE];
     mbedtls_ssl_config client; /* of a client connection only */
-    bool is_client;
+    bool is_client, closed_well;
 };
 
 /* tls_pair.c: loads and judges one pair; what is wrong with it is said at the site's place. NULL

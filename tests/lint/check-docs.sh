@@ -40,6 +40,19 @@ documented=$(section $page FINDINGS | awk '$1 == ".It" && $2 == "Sy" {print $3}'
 all_in "finding code" $page "$codes" "$documented"
 all_in "documented finding code" "the sources" "$documented" "$codes"
 
+# The same of mta-sts-check, whose codes that are not its own are translated in checks_policy.c.
+check_page=man/mta-sts-check.1
+codes=$(sed -E '/^    \{"[A-Z_]+", ".*", "/s/^    \{"[A-Z_]+", //; /getenv\(|strcmp\(f->code|strncmp\(f->code/d' check/checks*.c |
+	grep -oE '"[A-Z][A-Z0-9_]*_[A-Z0-9_]*"|"TLSA"' | tr -d '"' | sort -u)
+documented=$(section $check_page FINDINGS | awk '$1 == ".It" && $2 == "Sy" {print $3}')
+all_in "finding code" $check_page "$codes" "$documented"
+all_in "documented finding code" "check/" "$documented" "$codes"
+
+options=$(sed -n '/^static const char help\[\]/,/;$/p' check/main.c |
+	grep -oE -- '(^|[ ",[])--?[a-z][a-z-]*' | grep -oE -- '-[a-z].*' | sed 's/^-\(.\)$/\1/' | sort -u)
+documented=$(grep -oE 'Fl (-[a-z-]+|[a-z])' $check_page | cut -d' ' -f2 | sort -u)
+all_in "option (after its first hyphen)" $check_page "$options" "$documented"
+
 # As the manual's macros write them: "--check" is "-check" behind Fl.
 options=$(sed -n '/^static const char help\[\]/,/;$/p' main.c |
 	grep -oE -- '(^|[ ",[])--?[a-z][a-z-]*' | grep -oE -- '-[a-z].*' | sed 's/^-\(.\)$/\1/' | sort -u)

@@ -45,7 +45,7 @@ missing_tools() {
 }
 
 c_files() {
-	printf '%s\n' ./*.c tests/unit/*.c
+	printf '%s\n' ./*.c check/*.c tests/unit/*.c
 }
 
 function_length() {
@@ -60,12 +60,12 @@ function_length() {
 }
 
 file_length() {
-	wc -l ./*.c | awk -v max=$FILE_LINES_MAX '
+	wc -l ./*.c check/*.c | awk -v max=$FILE_LINES_MAX '
 		$2 != "total" && $1 > max { printf "%s: %d lines\n", $2, $1 }'
 }
 
 format() {
-	clang-format --dry-run -Werror ./*.[ch] tests/unit/*.c
+	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] tests/unit/*.c
 }
 
 # It counts warnings in system headers on standard error; what matters is on standard output.
@@ -85,7 +85,7 @@ cppcheck_all() {
 # a failed assertion ends a test.
 build_gcc() {
 	make -s -j "$jobs" BUILD=build/lint/gcc CC=gcc CFLAGS='-O2 -g -Werror -fanalyzer' \
-		build/lint/gcc/mta-stsd &&
+		build/lint/gcc/mta-stsd build/lint/gcc/mta-sts-check &&
 		make -s -j "$jobs" BUILD=build/lint/gcc CC=gcc CFLAGS='-O2 -g -Werror' test-programs
 }
 
