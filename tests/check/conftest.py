@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of mta-sts-check share: a small internet of their own, and runs of the tool."""
+import shutil
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
+
+import namespace
+import table
+import tool
+import world as worlds
+from pki import Authority
+
+AT_ONCE = 6  # runs of the tool; each waits more than it works
+# Lines that the terminal summary ends with: measurements, which pass or fail nothing.
+measurements = []
+
+
+def pytest_collection_modifyitems(items):
+    if not namespace.is_private():
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=namespace.NEEDED))
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    """A directory with a short name: a line of an INI file has 197 octets."""
+    directory = Path(tempfile.mkdtemp(prefix="mta-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def directory(workspace):
+    """A fresh one for each test."""
+    return Path(tempfile.mkdtemp(prefix="t", dir=workspace))
+
+
+@pytest.fixture(scope="session")
+def world(workspace):
+    directory = workspace / "pki"
+    directory.mkdir()
+    made = worlds.World(workspace, Authority(directory), table.ALL)
+    with made.cleanup:
+        yield made.start()
+    made.stsd.check_log()
+
+
+@pytest.fixture
+def check(world):
+    """Runs the tool on domains of the world."""
+
+    def run(*arguments, **more):
+        return tool.check(*world.options(), *arguments, **more)
+
+    return run
+
+
+class Runs:
+    """Runs of the tool that begin when the first test wants one, and go on while tests run."""
+
+    def __init__(self, world, items):
+        self.world = world
+        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.survey = {}
+        for ini in (True, False):
+            cases = [case for case in table.MISTAKES if case.ini == ini]
+            domains = [case.domain for case in cases]
+            run = self.pool.submit(self.look_at, domains, ini, 4 * tool.TIMEOUT)
+            self.survey |= dict.fromkeys(domains, run)
+        wanted = [item.callspec.params.get("case") for item in items if hasattr(item, "callspec")]
+        self.single = {
+            case.domain: self.pool.submit(self.look_at, [case.domain], case.ini, case.timeout)
+            for case in dict.fromkeys(wanted)
+            if case in table.TROUBLES
+        }
+
+    def look_at(self, domains, ini, timeout):
+        """Domains that the INI has are compared with it."""
+        compare = ["-c", self.world.ini] if ini else []
+        resolver = None
+        if any(self.world.by_domain[domain].fault for domain in domains):
+            resolver = worlds.SPOILT_RESOLVER
+        options = self.world.options(resolver)
+        return tool.check(*options, *compare, "--timeout", timeout or tool.TIMEOUT, *domains)
+
+    def mistakes(self, case):
+        """The findings of one domain among many."""
+        return self.survey[case.domain].result().findings[case.domain]
+
+    def trouble(self, case):
+        """The run on this domain alone."""
+        return self.single[case.domain].result()
+
+
+@pytest.fixture(scope="session")
+def runs(world, request):
+    made = Runs(world, request.session.items)
+    yield made
+    made.pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="session")
+def measure():
+    """Keeps a line for the end of the run."""
+    return measurements.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in measurements:
+        terminalreporter.write_line(line)
+
+
+def pytest_report_header():
+    return f"mta-sts-check: {' '.join(tool.command())}"

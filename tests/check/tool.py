@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Running mta-sts-check and reading what it says."""
+import json
+import os
+import subprocess
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import process
+from process import SCALE, WRAPPER
+
+# Seconds for each address, where the tests say so.
+TIMEOUT = 3 if SCALE == 1 else 10
+# What nothing here comes near to: look-ups of a silent name server take the longest.
+LIMIT = 30 * SCALE
+
+Result = namedtuple("Result", "code out err seconds")
+
+
+def program():
+    """The binary under test: beside mta-stsd, unless it is named."""
+    if "MTA_STS_CHECK" in os.environ:
+        return os.environ["MTA_STS_CHECK"]
+    path = Path(process.program()).with_name("mta-sts-check")
+    if not path.exists():
+        raise FileNotFoundError("no mta-sts-check: build it, or name it in MTA_STS_CHECK")
+    return str(path)
+
+
+def command(*arguments):
+    return [*WRAPPER, program(), *map(str, arguments)]
+
+
+def environment(**more):
+    """Nothing of the caller's changes what is printed or trusted."""
+    inherited = process.environment()
+    for name in ("NO_COLOR", "SSL_CERT_FILE", "TERM"):
+        inherited.pop(name, None)
+    return inherited | more
+
+
+def start(*arguments, **more):
+    more.setdefault("env", environment())
+    return subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more,
+    )
+
+
+def finish(running, begun=None):
+    begun = time.monotonic() if begun is None else begun
+    try:
+        out, err = running.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+        raise
+    result = Result(
+        running.returncode,
+        (out or b"").decode("utf-8"),
+        (err or b"").decode("utf-8", "replace"),
+        time.monotonic() - begun,
+    )
+    assert result.code in (0, 1, 2, 3), result
+    assert "Sanitizer" not in result.err and "runtime error" not in result.err, result
+    return result
+
+
+def run(*arguments, **more):
+    begun = time.monotonic()
+    return finish(start(*arguments, **more), begun)
+
+
+def exit_code(errors, warnings, untested):
+    return 2 if errors else 1 if warnings or untested else 0
+
+
+def is_well_formed(finding):
+    """A text for people in each; nothing that a terminal or a log would choke on."""
+    texts = [finding["text"], finding["subject"], finding.get("fix", "x")]
+    return (
+        finding.keys() <= {"severity", "code", "subject", "line", "column", "text", "fix"}
+        and finding["severity"] in ("error", "warning", "info", "untested")
+        and all(text and text.isascii() and text.isprintable() for text in texts)
+    )
+
+
+def check(*arguments, **more):
+    """A run that must go well as a run: its JSON, with .result; counts and exit code fit."""
+    result = run("--json", *arguments, **more)
+    assert (result.err, result.code == 3) == ("", False), result
+    report = json.loads(result.out)
+    counts = "errors", "warnings", "untested"
+    for count, severity in zip(counts, ("error", "warning", "untested")):
+        for entry in report["domains"]:
+            found = [f for f in entry["findings"] if f["severity"] == severity]
+            assert entry[count] == len(found), entry
+        assert report[count] == sum(entry[count] for entry in report["domains"])
+    assert result.code == exit_code(*(report[count] for count in counts)), result
+    return Report({entry["domain"]: entry["findings"] for entry in report["domains"]}, result)
+
+
+Report = namedtuple("Report", "findings result")
+
+
+def keys(findings, leave_out=("DNSSEC_AD",)):
+    return sorted(
+        (f["severity"], f["code"], f["subject"]) for f in findings if f["code"] not in leave_out
+    )
+
+
+def assert_as_wanted(case, findings):
+    """Just what the case wants, and nothing besides."""
+    wanted, parts = case.expected()
+    assert keys(findings) == wanted, findings
+    assert all(is_well_formed(finding) for finding in findings), findings
+    for want in parts:
+        texts = [f["text"] for f in findings if (f["code"], f["subject"]) == want[1:3]]
+        assert any(want.text in text for text in texts), (want, texts)
