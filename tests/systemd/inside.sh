@@ -91,7 +91,7 @@ prepare() {
 }
 
 units_are_correct() {
-	systemd-analyze verify --man=no $units/mta-stsd* 2>&1 | tee "$scratch/verify"
+	systemd-analyze verify --man=no $units/mta-st* 2>&1 | tee "$scratch/verify"
 	[ ! -s "$scratch/verify" ]
 }
 
@@ -161,6 +161,24 @@ renew_by_halves() {
 
 renewal_is_done() {
 	[ "$(property ActiveState $renewal)" = inactive ] && [ "$(property Result $renewal)" = success ]
+}
+
+# The certificate does not cover the new domain; the old one must not suffer from that.
+renew_beside_a_bad_one() {
+	cp /etc/mta-stsd/mta-stsd.ini "$scratch/good.ini"
+	cat >>/etc/mta-stsd/mta-stsd.ini <<-EOF
+		[policy other]
+		domain  = example.org
+		mode    = testing
+		mx      = mail.example.org
+		max_age = 1209600
+		rua     = mailto:tls-reports@example.net
+	EOF
+	make_pair 6
+	cat /certs/6/fullchain.pem >/etc/mta-stsd/certs/fullchain.pem
+	cat /certs/6/privkey.pem >/etc/mta-stsd/certs/privkey.pem
+	wait_for 30 fetch 6 && wait_for 15 renewal_is_done && journal_has $renewal CERT_NAME || return 1
+	cp "$scratch/good.ini" /etc/mta-stsd/mta-stsd.ini
 }
 
 # Other clients have no links: they write files, first new ones, then over the old ones.
@@ -241,6 +259,25 @@ journal_is_clean() {
 			-u mta-stsd-certificate.path | grep .
 }
 
+# No name server is to be had here, so the check can test nothing: that is no failure of the unit.
+weekly_check() {
+	systemctl enable --now mta-sts-check.timer && [ -n "$(property NextElapseUSecRealtime mta-sts-check.timer)" ] &&
+		systemctl start mta-sts-check.service &&
+		[ "$(property ExecMainStatus mta-sts-check.service)" = 1 ] &&
+		journal_has mta-sts-check.service 'not tested *DNS_FAILED'
+}
+
+weekly_check_fails() {
+	local ini=/etc/mta-stsd/mta-stsd.ini failed
+	cp $ini "$scratch/ini"
+	echo 'mode = often' >>$ini
+	! systemctl start mta-sts-check.service
+	failed=$?
+	cp "$scratch/ini" $ini
+	[ $failed -eq 0 ] && [ "$(property ExecMainStatus mta-sts-check.service)" = 3 ] &&
+		journal_has mta-sts-check.service 'error\['
+}
+
 score() {
 	systemd-analyze security --no-pager --threshold=5 "$@" | sed 's/^.*Overall/# Overall/'
 }
@@ -268,6 +305,9 @@ check "systemctl stop" stop
 check "the journal shows starts and stops and no error" journal_is_clean
 check "systemctl start" systemctl start $service
 check "a fetch survives a crash" survive_a_crash
+check "a bad certificate does not hold up the renewal of another" renew_beside_a_bad_one
 check "systemctl stop after a crash" stop
+check "the weekly check runs, and says what it could not test" weekly_check
+check "the weekly check fails where it cannot run" weekly_check_fails
 rm -rf "$scratch"
 echo "end of the checks"
