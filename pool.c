@@ -105,7 +105,7 @@ int64_t pool_kill_late(struct pool *pool, int64_t now)
 
     for (size_t i = 0; i < POOL_SIZE; i++) {
         struct worker *worker = &pool->workers[i];
-        if (worker->pid == 0 || worker->fd >= 0)
+        if (worker->pid == 0 || !worker->stopping)
             continue;
         if (worker->end_by <= now) {
             log_text(LOG_ERROR, "worker_killed", "worker %d did not end in time", (int)worker->pid);
@@ -123,27 +123,44 @@ nfds_t pool_poll_fds(const struct pool *pool, struct pollfd *fds)
 
     for (size_t i = 0; i < POOL_SIZE; i++) {
         const struct worker *worker = &pool->workers[i];
-        if (worker->pid != 0 && worker->fd >= 0 && !worker->ready)
+        if (worker->pid != 0 && worker->fd >= 0 && (!worker->ready || worker->stopping))
             fds[number++] = (struct pollfd){.fd = worker->fd, .events = POLLIN};
     }
     return number;
 }
 
-void pool_hear(struct pool *pool, const struct pollfd *fds, nfds_t count_of_fds)
+/* "Ready", or the end of the line. */
+static void hear(struct worker *worker)
 {
     char byte;
+    ssize_t n = read(worker->fd, &byte, 1);
 
+    if (n == 1)
+        worker->ready = true;
+    else if (worker->stopping)
+        worker_hang_up(worker);
+    else
+        kill(worker->pid, SIGKILL); /* not ready and never will be: dead, or had better be */
+}
+
+void pool_hear(struct pool *pool, const struct pollfd *fds, nfds_t count_of_fds)
+{
     for (nfds_t n = 0; n < count_of_fds; n++) {
         for (size_t i = 0; fds[n].revents != 0 && i < POOL_SIZE; i++) {
             struct worker *worker = &pool->workers[i];
-            if (worker->pid == 0 || worker->fd != fds[n].fd)
-                continue;
-            worker->ready = read(worker->fd, &byte, 1) == 1;
-            /* It has hung up without being ready: it is dead, or had better be. */
-            if (!worker->ready)
-                kill(worker->pid, SIGKILL);
+            if (worker->pid != 0 && worker->fd >= 0 && worker->fd == fds[n].fd)
+                hear(worker);
         }
     }
+}
+
+bool pool_accepts(const struct pool *pool, unsigned generation)
+{
+    for (size_t i = 0; i < POOL_SIZE; i++)
+        if (pool->workers[i].pid != 0 && pool->workers[i].generation == generation &&
+            pool->workers[i].fd >= 0)
+            return true;
+    return false;
 }
 
 bool pool_reap(struct pool *pool, struct worker *dead, int *status)
@@ -157,7 +174,7 @@ bool pool_reap(struct pool *pool, struct worker *dead, int *status)
             if (worker->pid != pid)
                 continue;
             *dead = *worker;
-            worker_stop(worker, 0);
+            worker_hang_up(worker);
             worker->pid = 0;
             worker->generation = 0;
             metrics_set_open(pool->metrics, worker->index, 0);

@@ -27,6 +27,8 @@ bool pool_start(struct pool *pool, const struct snapshot *snapshot, unsigned gen
 unsigned pool_count(const struct pool *pool, unsigned generation);
 unsigned pool_count_ready(const struct pool *pool, unsigned generation);
 bool pool_is_empty(const struct pool *pool);
+/* Whether a worker of the generation may still accept a connection. */
+bool pool_accepts(const struct pool *pool, unsigned generation);
 
 /* Lets the workers of a generation that are ready begin to accept. */
 void pool_go(struct pool *pool, unsigned generation);
@@ -43,8 +45,9 @@ int64_t pool_kill_late(struct pool *pool, int64_t now);
 nfds_t pool_poll_fds(const struct pool *pool, struct pollfd *fds);
 void pool_hear(struct pool *pool, const struct pollfd *fds, nfds_t count);
 
-/* Takes one dead worker out of the pool: what it was, with fd >= 0 if it had not been told to stop,
- * and its wait status. False when there is none. */
+/* Takes one dead worker out of the pool: what it was, and its wait status. False when there is
+ * none.
+ */
 bool pool_reap(struct pool *pool, struct worker *dead, int *status);
 
 #endif

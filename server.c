@@ -272,7 +272,7 @@ static void accept_from(struct server *server, int listener, int64_t now)
 }
 
 /* Takes nobody any more but those who are in the queue already, and lets go of the listeners: when
- * nobody holds them any more, new clients are refused. */
+ * nobody holds them any more, new clients are refused. The closed line tells the parent. */
 static void drain(struct server *server, int line, int64_t now)
 {
     size_t left = server->conn_count;
@@ -286,6 +286,7 @@ static void drain(struct server *server, int line, int64_t now)
         close(server->listeners[i]);
     }
     server->resume_at = NEVER;
+    close(line);
 }
 
 /* What the parent says: a byte is "go", the end "stop". */

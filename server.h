@@ -17,8 +17,8 @@ struct server;
 struct server *server_new(const struct conn_site *site, unsigned worker, const int *listeners,
                           size_t listener_count);
 /* Serves from the first byte that comes over `line`, a socket, until its peer has closed it; then
- * closes the listeners, finishes the connections that are open and returns true. False with errno
- * if the event loop itself fails. */
+ * closes the listeners and the line, finishes the connections that are open and returns true. False
+ * with errno if the event loop itself fails. */
 bool server_run(struct server *server, int line);
 void server_free(struct server *server);
 

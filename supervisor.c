@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,11 +23,11 @@
 #include "pool.h"
 #include "reload.h"
 
-#define WORKERS_AUTO_MAX 8
 #define LOOK_MS 2000    /* between looks at the files */
 #define REPORT_MS 10000 /* between metrics */
 #define DAY_MS 86400000
 #define MISMATCH_MS 1000   /* a certificate and its key change one after the other */
+#define HAND_OVER_MS 2000  /* for the old generation to stop accepting */
 #define READY_MS 30000     /* what a generation may take to be ready */
 #define PAUSE_MAX_MS 60000 /* between attempts at what keeps failing */
 #define NEVER INT64_MAX
@@ -43,26 +42,14 @@ struct supervisor {
     struct pool pool;
     int signal_fd;
     bool stopping, failed, metrics_failing;
-    bool refused;      /* the last reload: an older state is served */
-    bool reload_again; /* asked for while a new generation was getting ready */
-    unsigned deaths;   /* of workers, in a row */
-    unsigned failures; /* of new generations, in a row */
-    size_t errors;     /* found by the last reload */
-    char status[160];  /* last told to the service manager */
-    int64_t reload_at, look_at, report_at, remind_at, replace_at, give_up_at, kill_at;
+    bool refused;                 /* the last reload: an older state is served */
+    bool reload_again;            /* asked for while a new generation was getting ready */
+    unsigned deaths;              /* of workers, in a row */
+    unsigned failures;            /* of new generations, in a row */
+    size_t errors, served_errors; /* found by the last reload; by the one that is served */
+    char status[160];             /* last told to the service manager */
+    int64_t reload_at, look_at, report_at, remind_at, replace_at, give_up_at, kill_at, promote_at;
 };
-
-static unsigned workers_wanted(const struct config *config)
-{
-    cpu_set_t cpus;
-
-    if (config->workers > 0)
-        return config->workers;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
-        return 1;
-    int count = CPU_COUNT(&cpus);
-    return count < 1 ? 1 : count > WORKERS_AUTO_MAX ? WORKERS_AUTO_MAX : (unsigned)count;
-}
 
 static void tell_status(struct supervisor *s, const char *state)
 {
@@ -105,12 +92,24 @@ static void end_transition(struct supervisor *s)
     s->reload_again = false;
 }
 
-/* The new generation serves: let the old one finish. */
+/* The new generation is ready: first the old one stops accepting, so that nobody who comes after a
+ * reload was announced is served by it; it finishes what it has. */
+static void hand_over(struct supervisor *s)
+{
+    if (s->promote_at != NEVER)
+        return;
+    pool_stop(&s->pool, s->generation, end_by(s));
+    s->promote_at = monotonic_ms() + HAND_OVER_MS;
+    s->give_up_at = NEVER;
+}
+
+/* The new generation serves. */
 static void promote(struct supervisor *s)
 {
     bool first = s->current == NULL;
 
-    pool_stop(&s->pool, s->generation, end_by(s));
+    s->promote_at = NEVER;
+    s->served_errors = s->errors;
     snapshot_free(s->current);
     s->current = s->next;
     s->generation++;
@@ -138,7 +137,7 @@ static void refuse_reload(struct supervisor *s, const char *why)
 /* Workers that are started from now on are those of this configuration. */
 static void prepare_pool(struct supervisor *s, const struct config *config)
 {
-    s->workers_wanted = workers_wanted(config);
+    s->workers_wanted = worker_count(config);
     s->pool.sandbox.descriptors = worker_descriptors(config, s->setup->listener_count);
     s->pool.sandbox.mode = config->sandbox;
 }
@@ -212,6 +211,7 @@ static void look_at_files(struct supervisor *s)
         /* The files are again what they were before the reload that failed. */
         reload_forget(&s->reload);
         s->refused = false;
+        s->errors = s->served_errors;
         tell_status(s, "");
     }
 }
@@ -281,9 +281,10 @@ static void reap(struct supervisor *s)
     while (pool_reap(&s->pool, &dead, &status)) {
         if (s->stopping)
             continue;
-        if (s->next != NULL && dead.generation == s->generation + 1)
+        bool new = s->next != NULL &&dead.generation == s->generation + 1;
+        if (new && s->promote_at == NEVER)
             give_up_generation(s, "a new worker does not come up");
-        else if (dead.fd >= 0)
+        else if (!dead.stopping) /* of a generation that serves, or is about to */
             mourn(s, &dead, status, monotonic_ms());
     }
 }
@@ -293,7 +294,7 @@ static void begin_stop(struct supervisor *s)
     if (s->stopping)
         return;
     s->stopping = true;
-    s->give_up_at = NEVER;
+    s->give_up_at = s->promote_at = NEVER;
     notify_send("STOPPING=1\n");
     /* New clients are refused at once instead of waiting for nothing. */
     if (!s->setup->inherited)
@@ -328,6 +329,8 @@ static void handle_signals(struct supervisor *s)
 static void tick(struct supervisor *s, int64_t now)
 {
     s->kill_at = pool_kill_late(&s->pool, now);
+    if (now >= s->promote_at)
+        promote(s); /* an old worker that hangs is killed in its time */
     if (now >= s->give_up_at)
         give_up_generation(s, "the new workers are not ready in time");
     if (s->stopping || s->current == NULL)
@@ -355,6 +358,8 @@ static int timeout_ms(const struct supervisor *s, int64_t now)
     const int64_t due[] = {s->reload_at, s->look_at, s->report_at, s->remind_at, s->replace_at};
     int64_t next = s->give_up_at < s->kill_at ? s->give_up_at : s->kill_at;
 
+    next = s->promote_at < next ? s->promote_at : next;
+
     for (size_t i = 0; !s->stopping && s->current != NULL && i < sizeof due / sizeof *due; i++)
         next = due[i] < next ? due[i] : next;
     return next == NEVER ? -1 : next <= now ? 0 : (int)(next - now);
@@ -369,6 +374,8 @@ static void wait_for_events(struct supervisor *s)
         return;
     pool_hear(&s->pool, fds + 1, count - 1);
     if (s->next != NULL && pool_count_ready(&s->pool, s->generation + 1) == s->workers_wanted)
+        hand_over(s);
+    if (s->promote_at != NEVER && !pool_accepts(&s->pool, s->generation))
         promote(s);
     if (!s->stopping && s->current != NULL)
         pool_go(&s->pool, s->generation);
@@ -413,6 +420,7 @@ bool supervisor_run(const struct supervisor_setup *setup)
         .replace_at = NEVER,
         .give_up_at = NEVER,
         .kill_at = NEVER,
+        .promote_at = NEVER,
         .remind_at = monotonic_ms() + DAY_MS,
     };
 

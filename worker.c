@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * A worker's start: from the fork to the moment when it is locked up and serves. Its line to the
- * parent is a socket pair: a byte from the worker means "ready", one from the parent "go", the
- * parent's end closed means "stop", whether the parent wanted that or died.
+ * parent is a socket pair: a byte from the worker means "ready", one from the parent "go", the end
+ * of what the parent says "stop", whether the parent wanted that or died; and the worker's end
+ * closed means that it accepts nobody any more.
  */
 #include "worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,6 +22,7 @@
 /* Standard input, output and error, the log, epoll, the line to the parent, one to refuse with. */
 #define DESCRIPTORS_BESIDE 7
 #define KEPT_MAX 80
+#define AUTO_MAX 8 /* workers, where their number is left to us */
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -27,6 +30,18 @@
 size_t worker_descriptors(const struct config *config, size_t listener_count)
 {
     return DESCRIPTORS_BESIDE + listener_count + config->max_connections;
+}
+
+unsigned worker_count(const struct config *config)
+{
+    cpu_set_t cpus;
+
+    if (config->workers > 0)
+        return config->workers;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return 1;
+    int count = CPU_COUNT(&cpus);
+    return count < 1 ? 1 : count > AUTO_MAX ? AUTO_MAX : (unsigned)count;
 }
 
 /* What the kernel lacks is said once; with sandbox = strict it is a reason not to serve. */
@@ -147,23 +162,30 @@ bool worker_start(struct worker *worker, const struct worker_setup *setup)
     }
     worker->pid = pid;
     worker->fd = lines[0];
-    worker->ready = worker->going = false;
+    worker->ready = worker->going = worker->stopping = false;
     worker->started_at = monotonic_ms();
     return true;
 }
 
 void worker_go(struct worker *worker)
 {
-    if (!worker->ready || worker->going || worker->fd < 0)
+    if (!worker->ready || worker->going || worker->stopping)
         return;
     worker->going = send(worker->fd, "g", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 void worker_stop(struct worker *worker, int64_t end_by)
 {
-    if (worker->fd < 0)
+    if (worker->pid == 0 || worker->stopping)
         return;
-    close(worker->fd);
-    worker->fd = -1;
+    shutdown(worker->fd, SHUT_WR);
+    worker->stopping = true;
     worker->end_by = end_by;
+}
+
+void worker_hang_up(struct worker *worker)
+{
+    if (worker->fd >= 0)
+        close(worker->fd);
+    worker->fd = -1;
 }
