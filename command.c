@@ -33,6 +33,12 @@ static int finish(int code)
     return code;
 }
 
+/* True where there is no INI file to judge. */
+static bool is_unread(const struct finding_list *findings)
+{
+    return findings->count > 0 && strcmp(findings->items[0].code, "INI_FILE") == 0;
+}
+
 /* What a start would say of the user; only started as root does one need it. */
 static void check_user(const struct config *config, struct finding_list *findings)
 {
@@ -52,7 +58,8 @@ int command_check(const struct options *options)
     config_load(&config, options->config, &findings);
     /* Certificates are looked at even where the INI has errors: all that is wrong, in one run. */
     struct tls_store *store = snapshot_load_store(&config, NULL, &findings);
-    check_user(&config, &findings);
+    if (!is_unread(&findings))
+        check_user(&config, &findings);
     if (finding_list_ok(&findings))
         finding_add(
             &findings, FINDING_INFO, "PUBLISH_ORDER", (struct place){config.path, 0, 0},
@@ -163,17 +170,33 @@ static enum policy_verdict lint(const struct options *options, const struct file
     return verdict;
 }
 
+/* A file that cannot be read has no verdict. */
+static int lint_unread(const struct options *options, const char *name, const char *why)
+{
+    struct finding_list findings = {0};
+
+    if (!options->json) {
+        fprintf(stderr, "mta-stsd: %s: %s\n", name, why);
+        return EXIT_ERROR;
+    }
+    finding_add(&findings, FINDING_ERROR, "LINT_FILE", (struct place){name, 0, 0},
+                "cannot read the file: %s", why);
+    fputs("{\"verdict\":null,\"result\":\n", stdout);
+    finding_print_json(&findings, stdout);
+    puts("}");
+    finding_list_free(&findings);
+    return finish(EXIT_ERROR);
+}
+
 int command_lint(const struct options *options)
 {
     const char *name = strcmp(options->operand, "-") == 0 ? "stdin" : options->operand;
     struct finding_list findings = {0};
     struct file file;
-    const char *why = file_read(options->operand, LINT_SIZE_MAX, &file);
+    const char *why = file_read_pipe(options->operand, LINT_SIZE_MAX, &file);
 
-    if (why != NULL) {
-        fprintf(stderr, "mta-stsd: %s: %s\n", name, why);
-        return EXIT_ERROR;
-    }
+    if (why != NULL)
+        return lint_unread(options, name, why);
     enum policy_verdict verdict = lint(options, &file, name, &findings);
     if (options->json) {
         printf("{\"verdict\":\"%s\",\"result\":\n", policy_verdict_name(verdict));

@@ -12,6 +12,7 @@
 
 #define INI_SIZE_MAX (16u << 20)
 #define PATH_SIZE 1024
+#define LISTEN_USUAL_MAX 1000 /* bounds what compares each with each */
 #define HOST_PREFIX "mta-sts."
 #define HOST_PLACEHOLDER "{host}"
 
@@ -148,6 +149,7 @@ static void check_repeated_domains(const struct config *config, struct finding_l
 
 static void index_domains(struct config *config, struct finding_list *findings)
 {
+    const char *code, *reason;
     size_t count = 0;
 
     for (size_t i = 0; i < config->policy_count; i++)
@@ -160,11 +162,30 @@ static void index_domains(struct config *config, struct finding_list *findings)
     }
     for (size_t i = 0; i < config->policy_count; i++) {
         const struct config_policy *policy = &config->policies[i];
-        for (size_t d = 0; d < policy->source.domains.count; d++)
-            add_domain(config, policy, &policy->source.domains.items[d], findings);
+        for (size_t d = 0; d < policy->source.domains.count; d++) {
+            const struct policy_value *value = &policy->source.domains.items[d];
+            /* For what is no domain nothing else is looked for, such as a certificate. */
+            if (policy_domain_is_valid(value->text, &code, &reason))
+                add_domain(config, policy, value, findings);
+        }
     }
     qsort(config->by_host, config->domain_count, sizeof *config->by_host, compare_hosts);
     check_repeated_domains(config, findings);
+}
+
+/* Two sockets cannot have one address; with port 0 each has a port of its own. */
+static void check_repeated_listen(const struct config *config, struct finding_list *findings)
+{
+    for (size_t i = 1; i < config->listen_count && i < LISTEN_USUAL_MAX; i++) {
+        const struct config_listen *listen = &config->listen[i];
+        size_t first = 0;
+        while (first < i && !address_equal(&config->listen[first].address, &listen->address))
+            first++;
+        if (first < i && address_port(&listen->address) != 0)
+            finding_add(findings, FINDING_ERROR, "SERVER_VALUE",
+                        (struct place){config->path, listen->line, 0},
+                        "listen: the same address as in line %u", config->listen[first].line);
+    }
 }
 
 bool config_load(struct config *config, const char *path, struct finding_list *findings)
@@ -187,6 +208,7 @@ bool config_load(struct config *config, const char *path, struct finding_list *f
     config_read_ini(config, file.bytes, file.len, findings);
     file_free(&file);
     config_read_server(config, findings);
+    check_repeated_listen(config, findings);
     config->metrics_file = resolve_path(config, &config->server.metrics_file, NULL, findings);
     if (config->policy_count == 0)
         finding_add(findings, FINDING_ERROR, "POLICY_MISSING", (struct place){path, 0, 0},

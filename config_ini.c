@@ -10,6 +10,8 @@
 
 #include "config.h"
 
+#define TOP_LEVEL_MIN 2 /* letters of the shortest top-level domains */
+
 enum section {
     SECTION_NONE,
     SECTION_SERVER,
@@ -68,9 +70,21 @@ static void complain(struct reader *reader, const char *code, const char *text)
                 (struct place){reader->config->path, reader->line, 0}, "%s", text);
 }
 
+/* What a section lacks is not said where some of it could not be read. */
+static void mark_incomplete(struct reader *reader)
+{
+    if (reader->section == SECTION_POLICY)
+        reader->config->policies[reader->config->policy_count - 1].source.incomplete = true;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* Nothing but blanks and perhaps a comment. */
@@ -149,35 +163,55 @@ static bool has_control_byte(const char *line, size_t len)
     return false;
 }
 
+/* A name with an inner dot and letters behind its last one, or an address for reports. A wildcard
+ * counts only as the first word: behind others it is mostly explained. */
+static bool looks_like_value(const char *word, size_t len, bool first)
+{
+    if (memmem(word, len, "mailto:", 7) != NULL || memmem(word, len, "https://", 8) != NULL)
+        return true;
+    while (len > 0 && strchr(".:)\"'", word[len - 1]) != NULL)
+        len--;
+    const char *dot = memrchr(word, '.', len);
+    if (dot == NULL || dot == word || (word[0] == '*' && !first))
+        return false;
+    size_t top = (size_t)(word + len - dot) - 1;
+    for (size_t i = 1; i <= top; i++)
+        if (!is_letter(dot[i]) && (i == 1 || strchr("0123456789-", dot[i]) == NULL))
+            return false;
+    return top >= TOP_LEVEL_MIN;
+}
+
 /* "mx = a.example ; b.example": what looks like a second value is a comment, and would be missed.
  */
 static void check_comment(struct reader *reader, const char *line, size_t len)
 {
-    size_t at = 1;
+    size_t at = 1, words = 0;
 
+    if (strncmp(line, "mx", 2) != 0 && strncmp(line, "domain", 6) != 0 &&
+        strncmp(line, "rua", 3) != 0)
+        return;
     while (at < len && !(line[at] == ';' && is_blank(line[at - 1])))
         at++;
-    for (at++; at < len && is_blank(line[at]);)
-        at++;
-    size_t end = at;
-    while (end < len && !is_blank(line[end]) && line[end] != ';' && line[end] != ',')
-        end++;
-    const char *dot = end > at + 2 ? memchr(line + at + 1, '.', end - at - 2) : NULL;
-    if (dot != NULL && dot[1] != '.' &&
-        (strncmp(line, "mx", 2) == 0 || strncmp(line, "domain", 6) == 0 ||
-         strncmp(line, "rua", 3) == 0))
-        finding_add(reader->findings, FINDING_WARNING, "INI_COMMENT",
-                    (struct place){reader->config->path, reader->line, 0},
-                    "\"%.*s\" stands in a comment and is not served: one value a line",
-                    (int)(end - at), line + at);
+    while (at < len) {
+        size_t end = at;
+        while (end < len && !is_blank(line[end]) && line[end] != ';' && line[end] != ',')
+            end++;
+        if (looks_like_value(line + at, end - at, words == 0)) {
+            finding_add(reader->findings, FINDING_WARNING, "INI_COMMENT",
+                        (struct place){reader->config->path, reader->line, 0},
+                        "\"%.*s\" stands in a comment and is not served: one value a line",
+                        (int)(end - at), line + at);
+            return;
+        }
+        words += end > at;
+        at = end + 1;
+    }
 }
 
 /* True if inih may see the line: it will read it as it stands. */
 static bool accept_line(struct reader *reader, const char *line, size_t len, size_t max)
 {
-    if (reader->line == 1 && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0)
-        complain(reader, "INI_CONTROL", "the file begins with a byte order mark: save it without");
-    else if (has_control_byte(line, len))
+    if (has_control_byte(line, len))
         complain(reader, "INI_CONTROL", "a NUL or another control byte in the line");
     else if (is_rest_empty(line, len))
         return false;
@@ -197,6 +231,7 @@ static bool accept_line(struct reader *reader, const char *line, size_t len, siz
         check_comment(reader, line, len);
         return true;
     }
+    mark_incomplete(reader);
     return false;
 }
 
@@ -215,6 +250,11 @@ static char *read_line(char *buffer, int size, void *stream)
     reader->line++;
     if (len > 0 && line[len - 1] == '\r')
         len--;
+    if (reader->line == 1 && len >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
+        complain(reader, "INI_CONTROL", "the file begins with a byte order mark: save it without");
+        line += 3;
+        len -= 3;
+    }
     if (!accept_line(reader, line, len, (size_t)size - 3))
         len = 0;
     memcpy(buffer, line, len);
@@ -278,9 +318,10 @@ static int read_value(void *user, const char *section, const char *name, const c
                     find_key(server ? policy_keys : server_keys, name) == NULL ? ""
                     : server ? ": it belongs into [policy]"
                              : ": it belongs into [server]");
-    else if (value[0] == '\0')
+    else if (value[0] == '\0') {
         finding_add(reader->findings, FINDING_ERROR, "INI_VALUE", place, "%s has no value", name);
-    else
+        mark_incomplete(reader);
+    } else
         store_value(reader, key, base, value);
     return 1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Reading whole files at start-up: INI files, certificates, keys, policies to lint. A path may name
- * anything, so what is not a regular file is refused before a byte of it is read.
+ * anything, so what is not a regular file is refused before a byte of it is read; only where
+ * nothing waits for the answer may it be a pipe.
  */
 #include "file.h"
 
@@ -13,7 +14,7 @@
 
 #define CHUNK 65536
 
-static const char *check_type(int fd, bool standard_input, struct file *file)
+static const char *check_type(int fd, bool standard_input, bool pipes, struct file *file)
 {
     struct stat st;
 
@@ -21,7 +22,7 @@ static const char *check_type(int fd, bool standard_input, struct file *file)
         return strerror(errno);
     if (S_ISDIR(st.st_mode))
         return "is a directory";
-    if (!standard_input && !S_ISREG(st.st_mode))
+    if (!standard_input && !S_ISREG(st.st_mode) && !(pipes && S_ISFIFO(st.st_mode)))
         return "is not a regular file";
     file->others_may_read = (st.st_mode & S_IROTH) != 0;
     return NULL;
@@ -61,16 +62,24 @@ static const char *read_all(int fd, size_t max, struct file *file)
     return NULL;
 }
 
-const char *file_read(const char *path, size_t max, struct file *file)
+static bool is_pipe(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static const char *read_path(const char *path, size_t max, bool pipes, struct file *file)
 {
     bool standard_input = strcmp(path, "-") == 0;
-    int fd =
-        standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    /* Waits for a writer of the pipe, but not for anything else. */
+    int wait = pipes && is_pipe(path) ? 0 : O_NONBLOCK;
+    int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
 
     *file = (struct file){0};
     if (fd < 0)
         return strerror(errno);
-    const char *why = check_type(fd, standard_input, file);
+    const char *why = check_type(fd, standard_input, pipes, file);
     if (why == NULL)
         why = read_all(fd, max, file);
     if (!standard_input)
@@ -78,6 +87,16 @@ const char *file_read(const char *path, size_t max, struct file *file)
     if (why != NULL)
         file_free(file);
     return why;
+}
+
+const char *file_read(const char *path, size_t max, struct file *file)
+{
+    return read_path(path, max, false, file);
+}
+
+const char *file_read_pipe(const char *path, size_t max, struct file *file)
+{
+    return read_path(path, max, true, file);
 }
 
 void file_free(struct file *file)

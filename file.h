@@ -20,6 +20,8 @@ struct file {
 /* Reads a regular file of at most max octets, or standard input if path is "-". NULL when it
  * worked, else why not, as the end of a sentence. */
 const char *file_read(const char *path, size_t max, struct file *file);
+/* The same, but it also reads a pipe, and waits for whoever writes into it. */
+const char *file_read_pipe(const char *path, size_t max, struct file *file);
 /* Wipes the bytes, which may be a private key, and frees them. */
 void file_free(struct file *file);
 

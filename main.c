@@ -162,6 +162,8 @@ static void check_arguments(struct arguments *arguments, int operands)
 
     if (operands > 1 || (operands == 1 && (chosen == command_serve || chosen == command_check)))
         complain(arguments, "too many arguments");
+    if (strcmp(options->config, "-") == 0)
+        complain(arguments, "-c needs a file that stays there, not standard input");
     if (operands == 0 && chosen == command_lint)
         complain(arguments, "--lint needs a file, or - for standard input");
     if (options->as != COMMAND_TEXT_POLICY && chosen != command_lint)

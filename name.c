@@ -56,6 +56,14 @@ bool name_is_valid(const char *name, size_t len, const char **reason)
     return fault == NULL;
 }
 
+bool name_is_ascii(const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] > 0x7f)
+            return false;
+    return true;
+}
+
 bool name_is_ipv4(const char *name, size_t len)
 {
     size_t dots = 0, digits = 0;
@@ -71,6 +79,15 @@ bool name_is_ipv4(const char *name, size_t len)
         }
     }
     return dots == 3 && digits > 0;
+}
+
+bool name_ends_in_number(const char *name, size_t len)
+{
+    size_t start = len;
+
+    while (start > 0 && is_digit(name[start - 1]))
+        start--;
+    return start < len && (start == 0 || name[start - 1] == '.');
 }
 
 /* RFC 3492 section 6.1, with the parameters of section 5. */
@@ -141,7 +158,8 @@ static bool punycode_decodes(const char *s, size_t len)
             return false;
         n += i / points;
         i = i % points + 1;
-        if (n >= 0xd800 && n <= 0xdfff)
+        /* Surrogates are no code points, and up to U+009F are control characters. */
+        if (n < 0xa0 || (n >= 0xd800 && n <= 0xdfff))
             return false;
     }
     return true;

@@ -19,6 +19,8 @@
 #define POLICY_ID_DIGITS 24          /* hex digits of the digest in our id, DESIGN section 8 */
 #define POLICY_DIGEST_SIZE 32        /* SHA-256 */
 #define POLICY_TXT_MAX 2048          /* longest TXT value that is built here */
+/* More mx than a body can hold; also bounds what compares each with each. */
+#define POLICY_MX_MAX 1500
 
 enum policy_mode {
     POLICY_MODE_NONE,
@@ -34,9 +36,10 @@ struct policy_mx {
 struct policy {
     enum policy_mode mode;
     uint32_t max_age; /* seconds */
-    unsigned max_age_line;
+    unsigned max_age_line, max_age_column;
     struct policy_mx *mx; /* in the order of the INI or the file */
     size_t mx_count;
+    unsigned *mx_columns; /* one for each mx; NULL if they are not known */
 };
 
 /* A value as an administrator wrote it; text is NULL where it is absent. */
@@ -53,23 +56,38 @@ struct policy_values {
 /* One [policy] section as written. */
 struct policy_source {
     const char *file;
-    unsigned line; /* of the section header */
+    unsigned line;   /* of the section header */
+    bool incomplete; /* a line of it could not be read: what is missing may stand there */
     struct policy_values domains, mx, rua;
     struct policy_value version, mode, max_age, serial, previous_max_age;
 };
 
 /* Judges a section by P01-P23, P26, P28, D01-D03, D06 and T01-T09 of the rules and fills *policy,
- * with memory of the arena. False if an error was found. */
+ * with memory of the arena. False if an error was found, or the section is incomplete. */
 bool policy_lint(const struct policy_source *source, struct arena *arena,
                  struct finding_list *findings, struct policy *policy);
 
-/* Warns of what is valid and yet unwise: P05-P09, P21 and P23. */
-void policy_advise(const struct policy *policy, const char *file, struct finding_list *findings);
+/* Warns of what is valid and yet unwise: P05-P09, P21 and P23. What depends on the mode is said
+ * only where the mode is known. */
+void policy_advise(const struct policy *policy, bool mode_known, const char *file,
+                   struct finding_list *findings);
+
+/* True for a mail domain that can have a policy (D01, D02); else *code and *reason, the end of a
+ * sentence, say what is wrong with it. */
+bool policy_domain_is_valid(const char *domain, const char **code, const char **reason);
 
 /* Judges one mx pattern (RFC 8461 section 3.2; P12-P18). What is against the grammar is an error;
- * an IPv4 address, which the grammar lets through, has the severity that is given. */
+ * an IPv4 address, which the grammar lets through, has the severity that is given; so has any other
+ * name that ends in a number, but only as an error. */
 void policy_lint_mx(const char *mx, size_t len, struct place place,
-                    enum finding_severity ipv4_severity, struct finding_list *findings);
+                    enum finding_severity number_severity, struct finding_list *findings);
+/* The part of policy_advise that is about one of the mx. */
+void policy_advise_mx(const struct policy *policy, const char *pattern, struct place place,
+                      struct finding_list *findings);
+/* The length of the `*.` that a pattern begins with, 0 without one: a name follows. */
+size_t policy_mx_prefix(const char *mx, size_t len);
+/* True if the policy has this very pattern. Not looked for among more than POLICY_MX_MAX. */
+bool policy_mx_is_listed(const struct policy *policy, const char *pattern);
 
 const char *policy_mode_name(enum policy_mode mode);
 /* False if the text is not exactly one of the three names (they are case-sensitive). */

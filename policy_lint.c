@@ -10,10 +10,9 @@
 #include "rua.h"
 
 #define DAY 86400u
+#define PREFIX "mta-sts."
 #define SERIAL_DIGITS_MAX (POLICY_ID_MAX - POLICY_ID_DIGITS - 1)
 #define PLEASANT_SIZE_MAX 4096
-/* More mx than a body can hold; also bounds what compares each with each. */
-#define MX_USUAL_MAX 1500
 #define QUOTED_MAX 300 /* octets of a value that a finding quotes */
 
 struct lint {
@@ -35,93 +34,16 @@ static void say(const struct lint *lint, enum finding_severity severity, unsigne
     finding_add(lint->findings, severity, code, place_at(lint, line), "%s", text);
 }
 
-struct mx_fault {
-    const char *code, *text;
-};
-
-static bool is_ascii(const char *s, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)s[i] > 0x7f)
-            return false;
-    return true;
-}
-
-static bool has_any(const char *s, size_t len, const char *bytes)
-{
-    for (; *bytes != '\0'; bytes++)
-        if (memchr(s, *bytes, len) != NULL)
-            return true;
-    return false;
-}
-
-/* Digits and then a blank: `10 mail.example.com` as in a zone file. */
-static bool begins_with_number(const char *s, size_t len)
-{
-    size_t n = 0;
-
-    while (n < len && s[n] >= '0' && s[n] <= '9')
-        n++;
-    return n > 0 && n < len && (s[n] == ' ' || s[n] == '\t');
-}
-
-/* The frequent mistakes, each with its own code and advice; text NULL if it is none of them. */
-static struct mx_fault mx_mistake(const char *mx, size_t len)
-{
-    if (!is_ascii(mx, len))
-        return (struct mx_fault){"MX_IDN", "is not ASCII: write the A-label (xn--...)"};
-    if (has_any(mx, len, "#;"))
-        return (struct mx_fault){"MX_COMMENT",
-                                 "holds a comment: put the comment on a line of its own"};
-    if (has_any(mx, len, ", \t"))
-        return (struct mx_fault){begins_with_number(mx, len) ? "MX_PREFERENCE" : "MX_LIST",
-                                 "is more than a name: one mx line for each host, the name alone"};
-    if (mx[0] == '[' || name_is_ipv4(mx, len) || (memchr(mx, ':', len) != memrchr(mx, ':', len)))
-        return (struct mx_fault){"MX_ADDRESS",
-                                 "is an address: senders compare host names; write the name that "
-                                 "the MX record holds"};
-    if (memchr(mx, ':', len) != NULL)
-        return (struct mx_fault){"MX_PORT", "has a port: write the host name alone"};
-    if (memchr(mx, '*', len) != NULL &&
-        (len < 3 || mx[0] != '*' || mx[1] != '.' || memchr(mx + 1, '*', len - 1) != NULL))
-        return (struct mx_fault){"MX_WILDCARD",
-                                 "has a * that is not the whole first label: only *.example.com is "
-                                 "a wildcard"};
-    if (memchr(mx, '_', len) != NULL)
-        return (struct mx_fault){"MX_UNDERSCORE", "has an underscore: no host name may"};
-    if (len > 1 && mx[len - 1] == '.')
-        return (struct mx_fault){"MX_TRAILING_DOT", "ends in a dot: leave the dot away"};
-    return (struct mx_fault){NULL, NULL};
-}
-
-void policy_lint_mx(const char *mx, size_t len, struct place place,
-                    enum finding_severity ipv4_severity, struct finding_list *findings)
-{
-    struct mx_fault fault = {NULL, NULL};
-    enum finding_severity severity = FINDING_ERROR;
-
-    if (len > 0)
-        fault = mx_mistake(mx, len);
-    if (fault.text == NULL) {
-        size_t skip = len > 2 && memcmp(mx, "*.", 2) == 0 ? 2 : 0;
-        fault.code = "MX_SYNTAX";
-        if (name_is_valid(mx + skip, len - skip, &fault.text))
-            return;
-    }
-    if (name_is_ipv4(mx, len) && name_is_valid(mx, len, NULL))
-        severity = ipv4_severity;
-    finding_add(findings, severity, fault.code, place, "mx \"%.*s\" %s",
-                len > QUOTED_MAX ? QUOTED_MAX : (int)len, mx, fault.text);
-}
-
-static void advise_max_age(const struct policy *policy, struct place place,
+/* Not for 0: that is missing, or has been judged. */
+static void advise_max_age(const struct policy *policy, bool mode_known, struct place place,
                            struct finding_list *findings)
 {
     const char *advice = NULL, *code = "MAX_AGE_SHORT";
     enum finding_severity severity = FINDING_WARNING;
-    bool enforce = policy->mode == POLICY_MODE_ENFORCE;
+    bool none = mode_known && policy->mode == POLICY_MODE_NONE;
+    bool enforce = mode_known && policy->mode == POLICY_MODE_ENFORCE;
 
-    if (policy->mode == POLICY_MODE_NONE && policy->max_age > DAY) {
+    if (none && policy->max_age > DAY) {
         code = "MAX_AGE_NONE";
         advice = "is long for mode none: 86400 (a day) lets senders forget the policy soon";
     } else if (policy->max_age == POLICY_MAX_AGE_MAX) {
@@ -130,54 +52,37 @@ static void advise_max_age(const struct policy *policy, struct place place,
         advice =
             "is the very maximum: Stalwart keeps such a policy for a day only; 31557599 is fine";
     } else if (policy->max_age < DAY) {
-        advice = "is less than a day: large senders ignore such a policy; 1209600 (two weeks) or "
-                 "more is usual";
+        advice = none ? "is less than a day: large senders ignore such a policy; 86400 is usual"
+                      : "is less than a day: large senders ignore such a policy; 1209600 (two "
+                        "weeks) or more is usual";
     } else if (enforce && policy->max_age < 7 * DAY) {
         advice = "is less than a week under enforce: mimecast raises it to 604800; 1209600 (two "
                  "weeks) or more is usual";
     } else if (enforce && policy->max_age < 14 * DAY) {
         advice = "is less than two weeks under enforce: checkers ask for 1209600 or more";
     }
-    if (advice != NULL)
+    if (advice != NULL && policy->max_age > 0)
         finding_add(findings, severity, code, place, "max_age %u %s", policy->max_age, advice);
 }
 
-/* The first wildcard that covers an explicit name; one finding a name, however many wildcards. */
-static const char *covering_wildcard(const struct policy *policy, const char *name)
+void policy_advise(const struct policy *policy, bool mode_known, const char *file,
+                   struct finding_list *findings)
 {
-    for (size_t i = 0; policy->mx_count <= MX_USUAL_MAX && i < policy->mx_count; i++) {
-        const char *pattern = policy->mx[i].pattern;
-        if (pattern[0] == '*' && policy_mx_matches(pattern, name))
-            return pattern;
+    advise_max_age(policy, mode_known,
+                   (struct place){file, policy->max_age_line, policy->max_age_column}, findings);
+    for (size_t i = 0; i < policy->mx_count; i++) {
+        unsigned column = policy->mx_columns == NULL ? 0 : policy->mx_columns[i];
+        policy_advise_mx(policy, policy->mx[i].pattern,
+                         (struct place){file, policy->mx[i].line, column}, findings);
     }
-    return NULL;
 }
 
-static void advise_mx(const struct policy *policy, const char *pattern, struct place place,
-                      struct finding_list *findings)
+/* What is not there is missing only where every line could be read. */
+static void say_missing(const struct lint *lint, enum finding_severity severity, const char *code,
+                        const char *text)
 {
-    bool wildcard = pattern[0] == '*';
-    const char *cover = wildcard ? NULL : covering_wildcard(policy, pattern);
-
-    if (wildcard && strchr(pattern + 2, '.') == NULL)
-        finding_add(findings, FINDING_WARNING, "MX_WILDCARD_TLD", place,
-                    "mx %s covers a whole top-level domain: anyone can have a host there", pattern);
-    if (!wildcard && strchr(pattern, '.') == NULL)
-        finding_add(
-            findings, FINDING_WARNING, "MX_SINGLE_LABEL", place,
-            "mx %s is a single label: senders compare whole names; write it with its domain",
-            pattern);
-    if (cover != NULL)
-        finding_add(findings, FINDING_INFO, "MX_COVERED", place,
-                    "mx %s is covered by %s, which is listed too", pattern, cover);
-}
-
-void policy_advise(const struct policy *policy, const char *file, struct finding_list *findings)
-{
-    advise_max_age(policy, (struct place){file, policy->max_age_line, 0}, findings);
-    for (size_t i = 0; i < policy->mx_count; i++)
-        advise_mx(policy, policy->mx[i].pattern, (struct place){file, policy->mx[i].line, 0},
-                  findings);
+    if (!lint->source->incomplete)
+        say(lint, severity, lint->source->line, code, text);
 }
 
 static void lint_mode(struct lint *lint)
@@ -187,8 +92,7 @@ static void lint_mode(struct lint *lint)
     lint->mode_known = mode->text != NULL &&
                        policy_mode_from_name(mode->text, strlen(mode->text), &lint->policy->mode);
     if (mode->text == NULL)
-        say(lint, FINDING_ERROR, lint->source->line, "MODE",
-            "mode is missing: testing, enforce or none");
+        say_missing(lint, FINDING_ERROR, "MODE", "mode is missing: testing, enforce or none");
     else if (!lint->mode_known)
         say(lint, FINDING_ERROR, mode->line, "MODE",
             "mode must be testing, enforce or none, in lower case");
@@ -225,7 +129,8 @@ static void lint_ages(struct lint *lint)
     bool none = lint->mode_known && lint->policy->mode == POLICY_MODE_NONE;
 
     if (max_age->text == NULL) {
-        say(lint, FINDING_ERROR, lint->source->line, "MAX_AGE_MISSING",
+        say_missing(
+            lint, FINDING_ERROR, "MAX_AGE_MISSING",
             "max_age is missing: seconds that senders keep the policy, 1209600 for two weeks");
     } else if (lint_seconds(lint, max_age, "max_age", &lint->policy->max_age) &&
                lint->policy->max_age == 0) {
@@ -246,14 +151,6 @@ static void lint_ages(struct lint *lint)
                 : "mode none: keep serving it until every sender has forgotten the policy before; "
                   "set previous_max_age to the largest max_age ever served, and --print-dns prints "
                   "the date");
-}
-
-static bool mx_is_listed(const struct policy *policy, const char *pattern)
-{
-    for (size_t i = 0; i < policy->mx_count; i++)
-        if (strcmp(policy->mx[i].pattern, pattern) == 0)
-            return true;
-    return false;
 }
 
 static void lint_one_mx(struct lint *lint, const struct policy_value *value)
@@ -277,10 +174,10 @@ static void lint_one_mx(struct lint *lint, const struct policy_value *value)
     if (!name_punycode_ok(pattern, len))
         finding_add(
             lint->findings, FINDING_WARNING, "MX_PUNYCODE", place,
-            "mx \"%s\" has an xn-- label that cannot be decoded: a typing error? mox refuses "
+            "mx \"%s\" has an xn-- label that decodes to no name: a typing error? mox refuses "
             "such a policy",
             pattern);
-    if (mx_is_listed(policy, pattern)) {
+    if (policy_mx_is_listed(policy, pattern)) {
         finding_add(lint->findings, FINDING_WARNING, "MX_DUPLICATE", place,
                     "mx %s is listed already; served once", pattern);
         return;
@@ -298,47 +195,67 @@ static void lint_mx(struct lint *lint)
 {
     const struct policy_source *source = lint->source;
 
-    for (size_t i = 0; i < source->mx.count && i < MX_USUAL_MAX; i++)
+    for (size_t i = 0; i < source->mx.count && i < POLICY_MX_MAX; i++)
         lint_one_mx(lint, &source->mx.items[i]);
     /* Left away without a word, a host would never match. */
-    if (source->mx.count > MX_USUAL_MAX)
-        say(lint, FINDING_ERROR, source->mx.items[MX_USUAL_MAX].line, "MX_MANY",
+    if (source->mx.count > POLICY_MX_MAX)
+        say(lint, FINDING_ERROR, source->mx.items[POLICY_MX_MAX].line, "MX_MANY",
             "more mx lines than a policy can hold: use wildcards");
-    if (source->mx.count > 0 || !lint->mode_known)
+    if (source->mx.count > 0)
         return;
-    if (lint->policy->mode == POLICY_MODE_NONE)
-        say(lint, FINDING_WARNING, source->line, "MX_MISSING",
+    if (lint->mode_known && lint->policy->mode == POLICY_MODE_NONE)
+        say_missing(
+            lint, FINDING_WARNING, "MX_MISSING",
             "there is no mx: chasquid, Stalwart and MailCheck refuse mode none without one; "
             "keep the mx lines of the policy before");
     else
-        say(lint, FINDING_ERROR, source->line, "MX_MISSING",
-            "there is no mx: list every host of the domain's MX records, one a line");
+        say_missing(lint, FINDING_ERROR, "MX_MISSING",
+                    "there is no mx: list every host of the domain's MX records, one a line");
+}
+
+bool policy_domain_is_valid(const char *domain, const char **code, const char **reason)
+{
+    size_t len = strlen(domain);
+
+    *code = "DOMAIN_SYNTAX";
+    *reason = NULL;
+    if (!name_is_ascii(domain, len)) {
+        *reason = "is not ASCII: write the A-label (xn--...)";
+    } else if (len > 1 && domain[len - 1] == '.') {
+        *reason = "ends in a dot: leave the dot away";
+    } else if (name_is_valid(domain, len, reason)) {
+        if (name_is_ipv4(domain, len)) {
+            *reason = "is an address, not a mail domain";
+        } else if (name_ends_in_number(domain, len)) {
+            *reason = "ends in a number: no top-level domain is one";
+        } else if (strncasecmp(domain, PREFIX, strlen(PREFIX)) == 0) {
+            *code = "DOMAIN_PREFIX";
+            *reason = "is a policy host: mta-sts. is put before the mail domain";
+        } else if (len + strlen("_smtp._tls.") > NAME_MAX_LEN) {
+            *code = "DOMAIN_LENGTH";
+            *reason = "is too long: _smtp._tls. does not fit before it";
+        }
+    }
+    return *reason == NULL;
 }
 
 static void lint_domain(struct lint *lint, const struct policy_value *value)
 {
-    const char *name = value->text, *reason = "";
-    size_t len = strlen(name);
     struct place place = place_at(lint, value->line);
+    const char *code, *reason;
 
-    if (!is_ascii(name, len))
-        reason = "is not ASCII: write the A-label (xn--...)";
-    else if (len > 1 && name[len - 1] == '.')
-        reason = "ends in a dot: leave the dot away";
-    else if (name_is_valid(name, len, &reason))
-        reason = name_is_ipv4(name, len) ? "is an address, not a mail domain" : NULL;
-    if (reason != NULL)
-        finding_add(lint->findings, FINDING_ERROR, "DOMAIN_SYNTAX", place, "domain \"%.*s\" %s",
-                    QUOTED_MAX, name, reason);
-    else if (strncasecmp(name, "mta-sts.", 8) == 0)
-        finding_add(lint->findings, FINDING_ERROR, "DOMAIN_PREFIX", place,
-                    "domain is the mail domain; mta-sts. is put before it: write %s", name + 8);
-    else if (len + strlen("_smtp._tls.") > NAME_MAX_LEN)
-        say(lint, FINDING_ERROR, value->line, "DOMAIN_LENGTH",
-            "domain is too long: _smtp._tls. does not fit before it");
-    else if (strchr(name, '.') == NULL)
-        finding_add(lint->findings, FINDING_WARNING, "DOMAIN_SINGLE_LABEL", place,
-                    "domain %s is a single label: write the whole mail domain", name);
+    if (policy_domain_is_valid(value->text, &code, &reason)) {
+        if (strchr(value->text, '.') == NULL)
+            finding_add(lint->findings, FINDING_WARNING, "DOMAIN_SINGLE_LABEL", place,
+                        "domain %s is a single label: write the whole mail domain", value->text);
+    } else if (strcmp(code, "DOMAIN_PREFIX") == 0) {
+        finding_add(lint->findings, FINDING_ERROR, code, place,
+                    "domain is the mail domain; mta-sts. is put before it: write %s",
+                    value->text + strlen(PREFIX));
+    } else {
+        finding_add(lint->findings, FINDING_ERROR, code, place, "domain \"%.*s\" %s", QUOTED_MAX,
+                    value->text, reason);
+    }
 }
 
 /* The domain of this policy that a report address ends in, if the policy is enforced. */
@@ -369,8 +286,8 @@ static void lint_rua(struct lint *lint)
         say(lint, FINDING_INFO, source->rua.items[1].line, "RUA_MANY",
             "more than one rua: some senders report to one only");
     if (source->rua.count == 0 && lint->policy->mode == POLICY_MODE_TESTING)
-        say(lint, FINDING_WARNING, source->line, "RUA_MISSING",
-            "mode testing without rua: nobody will report what fails");
+        say_missing(lint, FINDING_WARNING, "RUA_MISSING",
+                    "mode testing without rua: nobody will report what fails");
     text_init(&txt, value, sizeof value);
     policy_tlsrpt_txt(&source->rua, &txt);
     if (txt.overflow)
@@ -432,8 +349,7 @@ bool policy_lint(const struct policy_source *source, struct arena *arena,
 
     *policy = (struct policy){.mode = POLICY_MODE_NONE};
     if (source->domains.count == 0)
-        say(&lint, FINDING_ERROR, source->line, "DOMAIN_MISSING",
-            "there is no domain in this section");
+        say_missing(&lint, FINDING_ERROR, "DOMAIN_MISSING", "there is no domain in this section");
     for (size_t i = 0; i < source->domains.count; i++)
         lint_domain(&lint, &source->domains.items[i]);
     lint_mode(&lint);
@@ -442,9 +358,7 @@ bool policy_lint(const struct policy_source *source, struct arena *arena,
     lint_rua(&lint);
     lint_serial(&lint);
     lint_size(&lint);
-    if (findings->errors == errors) {
-        policy_advise(policy, source->file, findings);
-        lint_own_wildcards(&lint);
-    }
-    return findings->errors == errors && !findings->out_of_memory;
+    policy_advise(policy, lint.mode_known, source->file, findings);
+    lint_own_wildcards(&lint);
+    return findings->errors == errors && !source->incomplete && !findings->out_of_memory;
 }

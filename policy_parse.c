@@ -37,7 +37,7 @@ struct parser {
     struct policy *policy;
     const char *line; /* the line at hand, without terminator and trailing blanks */
     size_t len;
-    unsigned number;
+    unsigned number, skipped;       /* bytes before `line` */
     unsigned seen[FIELD_EXTENSION]; /* number of the line where a field came first */
     unsigned crlf, lf;              /* lines by their terminator */
     bool mode_known;
@@ -45,7 +45,7 @@ struct parser {
 
 static struct place at(const struct parser *p, size_t offset)
 {
-    return (struct place){p->file, p->number, (unsigned)offset + 1};
+    return (struct place){p->file, p->number, p->skipped + (unsigned)offset + 1};
 }
 
 static bool is_alnum(char c)
@@ -64,24 +64,6 @@ static bool is_ext_name(const char *name, size_t len)
     return true;
 }
 
-/* Length of the UTF-8 sequence (RFC 3629 section 4) at s, 0 if there is none. */
-static size_t utf8_len(const unsigned char *s, size_t len)
-{
-    size_t need = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-                  : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-                  : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                                 : 0;
-    if (need == 0 || need > len)
-        return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return need;
-}
-
 /* ext-value: printable ASCII and UTF-8 with spaces only inside. Returns the offset of the first
  * byte that does not fit, or len. */
 static size_t ext_value_span(const char *value, size_t len, bool *ascii)
@@ -92,7 +74,7 @@ static size_t ext_value_span(const char *value, size_t len, bool *ascii)
         size_t step = c >= 0x20 && c <= 0x7e ? 1 : 0;
         if (c >= 0x80) {
             *ascii = false;
-            step = utf8_len((const unsigned char *)value + i, len - i);
+            step = text_utf8_len((const unsigned char *)value + i, len - i);
         }
         if (step == 0)
             return i;
@@ -101,29 +83,53 @@ static size_t ext_value_span(const char *value, size_t len, bool *ascii)
     return len;
 }
 
+/* What is valid in an mx, and of little use with some senders. */
+static void judge_mx(struct parser *p, const char *value, size_t len, const char *pattern,
+                     struct place place)
+{
+    size_t prefix = policy_mx_prefix(value, len);
+
+    if (name_is_ipv4(value + prefix, len - prefix))
+        finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", place,
+                    "mox and postfix-tlspol refuse a policy with an IP address as mx");
+    else if (name_ends_in_number(value, len))
+        finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", place,
+                    "the mx ends in a number: no top-level domain is one, and some programs take "
+                    "such a name for an IP address");
+    if (!name_punycode_ok(value, len))
+        finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", place,
+                    "mox refuses a policy with an xn-- label that decodes to no name");
+    if (memcmp(pattern, value, len) != 0)
+        finding_add(p->findings, FINDING_WARNING, "MX_CASE", place,
+                    "mx in upper case: mimecast compares letter by letter; write %s", pattern);
+    if (policy_mx_is_listed(p->policy, pattern))
+        finding_add(p->findings, FINDING_WARNING, "MX_DUPLICATE", place, "mx %s is listed already",
+                    pattern);
+}
+
 static void add_mx(struct parser *p, const char *value, size_t len, size_t offset)
 {
-    size_t errors = p->findings->errors;
+    struct policy *policy = p->policy;
+    size_t errors = p->findings->errors, count = policy->mx_count;
+    struct place place = at(p, offset);
 
-    policy_lint_mx(value, len, at(p, offset), FINDING_WARNING, p->findings);
+    policy_lint_mx(value, len, place, FINDING_WARNING, p->findings);
     if (p->findings->errors != errors)
         return;
-    struct policy_mx *mx =
-        arena_grow(p->arena, p->policy->mx, p->policy->mx_count, sizeof *p->policy->mx);
+    struct policy_mx *mx = arena_grow(p->arena, policy->mx, count, sizeof *mx);
+    unsigned *columns = arena_grow(p->arena, policy->mx_columns, count, sizeof *columns);
     char *copy = arena_copy(p->arena, value, len);
-    if (mx == NULL || copy == NULL) {
+    if (mx == NULL || columns == NULL || copy == NULL) {
         p->findings->out_of_memory = true;
         return;
     }
     name_lower(copy);
-    p->policy->mx = mx;
-    p->policy->mx[p->policy->mx_count++] = (struct policy_mx){copy, p->number};
-    if (name_is_ipv4(value, len))
-        finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", at(p, offset),
-                    "mox and postfix-tlspol refuse a policy with an IP address as mx");
-    if (!name_punycode_ok(value, len))
-        finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", at(p, offset),
-                    "mox refuses a policy with an xn-- label that cannot be decoded");
+    judge_mx(p, value, len, copy, place);
+    policy->mx = mx;
+    policy->mx_columns = columns;
+    mx[count] = (struct policy_mx){copy, p->number};
+    columns[count] = place.column;
+    policy->mx_count++;
 }
 
 static void set_max_age(struct parser *p, const char *value, size_t len, size_t offset)
@@ -139,6 +145,7 @@ static void set_max_age(struct parser *p, const char *value, size_t len, size_t 
     } else {
         p->policy->max_age = (uint32_t)number;
         p->policy->max_age_line = p->number;
+        p->policy->max_age_column = at(p, offset).column;
         if (number == 0)
             finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", at(p, offset),
                         "chasquid, MailCheck and EFF refuse a policy with max_age 0");
@@ -171,6 +178,24 @@ static void set_field(struct parser *p, enum field field, const char *value, siz
     }
 }
 
+/* Readers that take the last of several fields, or that parse all of them, stumble over it. */
+static bool repeats_badly(enum field field, const char *value, size_t len)
+{
+    enum policy_mode mode;
+    uint64_t number;
+
+    switch (field) {
+    case FIELD_VERSION:
+        return len != 5 || memcmp(value, "STSv1", 5) != 0;
+    case FIELD_MODE:
+        return !policy_mode_from_name(value, len, &mode);
+    case FIELD_MAX_AGE:
+        return !policy_number(value, len, &number) || number > POLICY_MAX_AGE_MAX;
+    default:
+        return false;
+    }
+}
+
 /* A field that is repeated or unknown is ignored, but its value must still fit the grammar of an
  * extension, and senders differ in what they make of it. */
 static void ignore_field(struct parser *p, enum field field, const char *value, size_t len,
@@ -189,8 +214,11 @@ static void ignore_field(struct parser *p, enum field field, const char *value, 
         finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", at(p, 0),
                     "%s again: the first one (line %u) counts by the RFC; KumoMTA, checkdmarc, "
                     "MailCheck and EFF refuse the policy, go-mtasts, chasquid and others take the "
-                    "last",
-                    field_names[field], p->seen[field]);
+                    "last%s",
+                    field_names[field], p->seen[field],
+                    repeats_badly(field, value, len)
+                        ? "; over this value mox, Snawoot, mailauth 4 and Stalwart stumble too"
+                        : "");
         return;
     }
     finding_add(p->findings, FINDING_WARNING, "SENDERS_DIFFER", at(p, 0),
@@ -236,6 +264,14 @@ static void parse_field(struct parser *p)
 
 static void parse_line(struct parser *p)
 {
+    p->skipped = 0;
+    if (p->number == 1 && p->len >= 3 && memcmp(p->line, "\xef\xbb\xbf", 3) == 0) {
+        finding_add(p->findings, FINDING_ERROR, "FIELD_NAME", at(p, 0),
+                    "the file begins with a byte order mark: save it without");
+        p->line += 3;
+        p->len -= 3;
+        p->skipped = 3;
+    }
     while (p->len > 0 && (p->line[p->len - 1] == ' ' || p->line[p->len - 1] == '\t'))
         p->len--;
     if (p->len == 0)
@@ -319,8 +355,8 @@ enum policy_verdict policy_parse(const char *text, size_t len, const char *file,
         }
     }
     require_fields(&p);
-    if (findings->errors != errors || findings->out_of_memory)
-        return POLICY_INVALID;
-    policy_advise(policy, file, findings);
-    return judge_size(&p, len);
+    bool valid = findings->errors == errors;
+    policy_advise(policy, p.mode_known, file, findings);
+    enum policy_verdict verdict = judge_size(&p, len);
+    return valid && !findings->out_of_memory ? verdict : POLICY_INVALID;
 }

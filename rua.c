@@ -13,6 +13,7 @@
 #define MAILTO "mailto:"
 #define HTTPS "https://"
 #define URI_MAX 512
+#define PORT_MAX 65535
 
 static bool has_scheme(const char *uri, size_t len, const char *scheme)
 {
@@ -33,12 +34,33 @@ static bool is_uri_char(char c)
            (c != '\0' && strchr("-._~:/?#[]@$&'()*+=%", c) != NULL);
 }
 
+static const char must_encode[] = "has a \",\", \"!\" or \";\", which must be percent-encoded";
+
+/* The three that RFC 8460 section 3 wants encoded. */
+static bool is_reserved(char c)
+{
+    return c == ',' || c == '!' || c == ';';
+}
+
+/* A percent sign that encodes nothing. */
+static bool is_stray_percent(const char *at, size_t rest)
+{
+    return *at == '%' && (rest < 3 || !is_hex(at[1]) || !is_hex(at[2]));
+}
+
+static bool is_wrapping(char c)
+{
+    return c == ' ' || c == '\t' || c == '"' || c == '<' || c == '>';
+}
+
 static const char *char_fault(const char *uri, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
+        if (is_wrapping(uri[i]))
+            return "has a blank, a quote or an angle bracket: remove it";
         if (!is_uri_char(uri[i]))
-            return "has a character that must be percent-encoded";
-        if (uri[i] == '%' && (len - i < 3 || !is_hex(uri[i + 1]) || !is_hex(uri[i + 2])))
+            return is_reserved(uri[i]) ? must_encode : "has a character that no address may have";
+        if (is_stray_percent(uri + i, len - i))
             return "has a % that is not followed by two hex digits";
     }
     return NULL;
@@ -110,6 +132,8 @@ const char *rua_fault(const char *uri, size_t len)
             fault = "has no address";
     } else if (has_scheme(uri, len, HTTPS)) {
         fault = authority_fault(uri, len);
+    } else if (len > 0 && is_wrapping(uri[0])) {
+        fault = char_fault(uri, len);
     } else {
         fault = "does not begin with mailto: or https://";
     }
@@ -118,93 +142,138 @@ const char *rua_fault(const char *uri, size_t len)
     return fault != NULL ? fault : delimiter_fault(uri, len);
 }
 
+/* A whole host name, as a mailbox and a report server need one. */
+static bool is_host_name(const char *host, size_t len)
+{
+    return name_is_valid(host, len, NULL) && memchr(host, '.', len) != NULL &&
+           !name_ends_in_number(host, len);
+}
+
+static const char *mailto_doubt(const char *uri, size_t len)
+{
+    const char *address = uri + strlen(MAILTO), *query = memchr(uri, '?', len);
+    size_t rest = (query == NULL ? len : (size_t)(query - uri)) - strlen(MAILTO);
+    const char *at = memchr(address, '@', rest);
+
+    if (at == NULL)
+        return "has no \"@\": mimecast, checkdmarc and MailCheck refuse it";
+    if (at == address)
+        return "has nothing before its \"@\"";
+    if (memrchr(address, '@', rest) != at)
+        return "has more than one \"@\": mimecast refuses it; one address a rua";
+    if (*address == '/')
+        return "has a slash behind mailto: that would belong to the mailbox; remove it";
+    if (!is_host_name(at + 1, rest - (size_t)(at + 1 - address)))
+        return "has no whole host name behind its \"@\": mimecast refuses it";
+    return NULL;
+}
+
+static const char *https_doubt(const char *uri, size_t len)
+{
+    const char *host;
+    size_t port_len, host_len = https_host(uri, len, &host, &port_len);
+    unsigned long port = 0;
+
+    if (host != uri + strlen(HTTPS))
+        return "has a user before its host: RFC 9110 section 4.2.4 forbids it; remove it";
+    if (memchr(host, '.', host_len) == NULL && *host != '[')
+        return "has a host without a dot: mimecast, checkdmarc and MailCheck refuse it";
+    if (!is_host_name(host, host_len))
+        return "has no host name for a host: mimecast refuses it";
+    for (size_t i = 1; i < port_len && port <= PORT_MAX; i++)
+        port = 10 * port + (unsigned long)(host[host_len + i] - '0');
+    return port > PORT_MAX ? "has a port above 65535" : NULL;
+}
+
+const char *rua_doubt(const char *uri, size_t len)
+{
+    bool mailto = has_scheme(uri, len, MAILTO);
+
+    for (size_t i = 0; uri[i] != ':'; i++)
+        if (uri[i] >= 'A' && uri[i] <= 'Z')
+            return "has its scheme in upper case, which tlsrpt-reporter (Postfix) does not know; "
+                   "write it in lower case";
+    if (memchr(uri, '#', len) != NULL)
+        return "has a fragment, which is never sent: remove it, from the # on";
+    return mailto ? mailto_doubt(uri, len) : https_doubt(uri, len);
+}
+
 void rua_lint_quirks(const char *uri, size_t len, struct place place, struct finding_list *findings)
 {
+    const char *host, *doubt = rua_doubt(uri, len);
+    size_t port_len;
+
+    if (doubt != NULL)
+        finding_add(findings, FINDING_WARNING, "SENDERS_DIFFER", place, "the report address %s",
+                    doubt);
     if (memchr(uri, '=', len) != NULL)
         finding_add(findings, FINDING_WARNING, "SENDERS_DIFFER", place,
                     "a report address with \"=\": mail-auth (Stalwart) decodes what follows it, "
-                    "MailCheck refuses it");
+                    "MailCheck refuses it; write %%3D, or take an address without it");
     if (has_scheme(uri, len, MAILTO)) {
-        const char *query = memchr(uri, '?', len);
-        size_t address = query == NULL ? len : (size_t)(query - uri);
-        if (memchr(uri, '@', address) == NULL)
+        if (memchr(uri, '?', len) != NULL)
             finding_add(findings, FINDING_WARNING, "SENDERS_DIFFER", place,
-                        "a mailto address without \"@\": mimecast, checkdmarc and MailCheck refuse "
-                        "it");
-        if (query != NULL)
-            finding_add(
-                findings, FINDING_WARNING, "SENDERS_DIFFER", place,
-                "a mailto address with header fields behind \"?\": mimecast, checkdmarc and "
-                "MailCheck want the address alone");
+                        "a mailto address with header fields behind \"?\": mimecast, checkdmarc "
+                        "and MailCheck want the address alone; remove them");
         return;
     }
-    const char *host;
-    size_t port_len, host_len = https_host(uri, len, &host, &port_len);
+    https_host(uri, len, &host, &port_len);
     if (port_len > 0)
         finding_add(findings, FINDING_WARNING, "SENDERS_DIFFER", place,
-                    "an https address with a port: MailCheck refuses it");
-    if (memchr(host, '.', host_len) == NULL)
-        finding_add(findings, FINDING_WARNING, "SENDERS_DIFFER", place,
-                    "an https host without a dot: mimecast, checkdmarc and MailCheck refuse it");
+                    "an https address with a port: MailCheck refuses it; receive reports on port "
+                    "443, and leave the port out");
 }
 
-/* The URI with what must not stand in it percent-encoded. */
+/* The URI with the three reserved characters and stray percent signs encoded. */
 static void encode(const char *uri, struct text *out)
 {
-    for (; *uri != '\0'; uri++) {
-        if (is_uri_char(*uri))
-            text_add_bytes(out, uri, 1);
+    size_t len = strlen(uri);
+
+    for (size_t i = 0; i < len; i++) {
+        if (is_reserved(uri[i]) || is_stray_percent(uri + i, len - i))
+            text_addf(out, "%%%02X", (unsigned char)uri[i]);
         else
-            text_addf(out, "%%%02X", (unsigned char)*uri);
+            text_add_bytes(out, uri + i, 1);
     }
 }
 
-/* Says what is wrong with a URI, and what it would be with the forbidden bytes encoded. */
+/* Says what is wrong with a URI and, if nothing else is, what it would be encoded. */
 static void lint_fault(const char *uri, const char *fault, struct place place,
                        struct finding_list *findings)
 {
     char encoded[URI_MAX];
     struct text fix;
+    bool reserved = fault == must_encode;
 
     text_init(&fix, encoded, sizeof encoded);
     encode(uri, &fix);
-    if (char_fault(uri, strlen(uri)) == fault && !fix.overflow &&
-        rua_fault(encoded, fix.len) == NULL)
-        finding_add(findings, FINDING_ERROR,
-                    strpbrk(uri, ",!;") != NULL ? "RUA_ENCODE" : "RUA_SYNTAX", place,
-                    "rua %s; one address a line, and percent-encoded it would be: %s", fault,
-                    encoded);
-    else
-        finding_add(findings, FINDING_ERROR, "RUA_SYNTAX", place, "rua %s: \"%s\"", fault, uri);
-}
-
-static void lint_mailto(const char *uri, const char *enforced_domain, struct place place,
-                        struct finding_list *findings)
-{
-    const char *end = uri + strcspn(uri, "?#");
-    const char *at = memrchr(uri, '@', (size_t)(end - uri));
-
-    if (at == NULL || at == uri + strlen(MAILTO) || at + 1 == end)
-        finding_add(findings, FINDING_ERROR, "RUA_SYNTAX", place,
-                    "rua is a mailto address without a name, \"@\" and a domain: \"%s\"", uri);
-    else if (enforced_domain != NULL &&
-             name_equal(at + 1, (size_t)(end - at) - 1, enforced_domain, strlen(enforced_domain)))
-        finding_add(findings, FINDING_INFO, "RUA_SAME_DOMAIN", place,
-                    "reports go to %s itself: where its mail fails, some of them fail with it; a "
-                    "mailbox elsewhere is safer",
-                    enforced_domain);
+    bool mended =
+        !fix.overflow && rua_fault(encoded, fix.len) == NULL && rua_doubt(encoded, fix.len) == NULL;
+    bool listed = reserved && !mended;
+    finding_add(findings, FINDING_ERROR, reserved ? "RUA_ENCODE" : "RUA_SYNTAX", place,
+                "rua %s%s: %s%s%s", fault,
+                listed   ? "; of several addresses write one a line"
+                : mended ? "; encoded it would be"
+                         : "",
+                mended ? "" : "\"", mended ? encoded : uri, mended ? "" : "\"");
 }
 
 void rua_lint(const char *uri, const char *enforced_domain, struct place place,
               struct finding_list *findings)
 {
-    size_t len = strlen(uri), errors = findings->errors;
+    size_t len = strlen(uri);
     const char *fault = rua_fault(uri, len);
 
-    if (fault != NULL)
+    if (fault == NULL)
+        fault = rua_doubt(uri, len);
+    if (fault != NULL) {
         lint_fault(uri, fault, place, findings);
-    else if (has_scheme(uri, len, MAILTO))
-        lint_mailto(uri, enforced_domain, place, findings);
-    if (findings->errors == errors)
-        rua_lint_quirks(uri, len, place, findings);
+        return;
+    }
+    if (has_scheme(uri, len, MAILTO) && enforced_domain != NULL)
+        finding_add(findings, FINDING_INFO, "RUA_SAME_DOMAIN", place,
+                    "reports go to %s itself: where its mail fails, some of them fail with it; a "
+                    "mailbox elsewhere is safer",
+                    enforced_domain);
+    rua_lint_quirks(uri, len, place, findings);
 }

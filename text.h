@@ -27,8 +27,12 @@ void text_addf(struct text *text, const char *format, ...) __attribute__((format
  * `quote` is escaped with a backslash. */
 void text_add_escaped(struct text *text, const char *bytes, size_t len, const char *quote);
 
-/* Writes a JSON string with its quotes (RFC 8259 section 7). Bytes that are not ASCII become
- * \u00NN, so that hostile input cannot make the output anything but ASCII. */
+/* Length of the UTF-8 sequence of more than one octet (RFC 3629 section 4) at s, of which len
+ * octets may be read; 0 if there is none. */
+size_t text_utf8_len(const unsigned char *s, size_t len);
+
+/* Writes a JSON string with its quotes (RFC 8259 section 7), in ASCII whatever the input: UTF-8
+ * becomes \uNNNN, and a byte that is neither ASCII nor UTF-8 \u00NN. */
 void json_string(FILE *out, const char *string);
 
 #endif

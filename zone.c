@@ -12,10 +12,10 @@
 time_t zone_removal_time(const struct config_policy *policy, unsigned ttl, time_t now)
 {
     const struct policy_value *previous = &policy->source.previous_max_age;
-    uint64_t age = 0;
+    uint64_t age;
 
-    if (previous->text != NULL)
-        policy_number(previous->text, strlen(previous->text), &age);
+    if (previous->text == NULL || !policy_number(previous->text, strlen(previous->text), &age))
+        return 0;
     return now + (time_t)(age > WEEK ? age : WEEK) + (time_t)ttl;
 }
 
@@ -77,18 +77,23 @@ static void print_advice(FILE *out, unsigned ttl)
 
 static void print_removal(FILE *out, const struct config_domain *domain, unsigned ttl, time_t now)
 {
+    time_t when = zone_removal_time(domain->policy, ttl, now);
     char date[24];
 
-    format_time(zone_removal_time(domain->policy, ttl, now), date);
-    fprintf(
-        out,
-        "; mode none: serve this policy and keep this record at least until %s;\n"
-        "; then remove both TXT records and the host.%s\n",
-        date,
-        domain->policy->source.previous_max_age.text == NULL
-            ? " Reckoned with 7 days: set previous_max_age\n"
-              "; to the largest max_age that was ever served, senders may remember it that long."
-            : "");
+    if (when == 0) {
+        fputs(
+            "; mode none: serve this policy and keep this record. How long cannot be said without\n"
+            "; previous_max_age: set it to the largest max_age that was ever served, since "
+            "senders\n"
+            "; may remember the policy that long; then the date, if published now, stands here.\n",
+            out);
+        return;
+    }
+    format_time(when, date);
+    fprintf(out,
+            "; mode none: if published now, serve this policy and keep this record at least until\n"
+            "; %s; then remove both TXT records and the host.\n",
+            date);
 }
 
 static void print_domain(FILE *out, const struct config_domain *domain, unsigned ttl, time_t now)
@@ -144,8 +149,13 @@ static void print_json_domain(FILE *out, const struct config_domain *domain, uns
             domain->name, domain->host, policy_mode_name(policy->policy.mode),
             policy->policy.max_age, policy->id);
     if (policy->policy.mode == POLICY_MODE_NONE) {
-        format_time(zone_removal_time(policy, ttl, now), date);
-        fprintf(out, "\"remove_after\":\"%s\",", date);
+        time_t when = zone_removal_time(policy, ttl, now);
+        if (when == 0)
+            fputs("\"previous_max_age\":null,", out);
+        else {
+            format_time(when, date);
+            fprintf(out, "\"remove_after\":\"%s\",\"remove_after_if\":\"published now\",", date);
+        }
     }
     fputs("\"records\":[\n  ", out);
     build_sts(domain, value);

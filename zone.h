@@ -16,9 +16,9 @@ void zone_print(FILE *out, const struct config *config, const struct config_doma
 void zone_print_json(FILE *out, const struct config *config, const struct config_domain *only,
                      unsigned ttl, time_t now);
 
-/* When the policy of mode none, its TXT record and its host may be taken away (RFC 8461
- * section 8.3): now + the larger of previous_max_age and seven days, to which one sender raises
- * short policies, + ttl. */
+/* When the policy of mode none, its TXT record and its host may be taken away if they are published
+ * now (RFC 8461 section 8.3): now + the larger of previous_max_age and seven days, to which one
+ * sender raises short policies, + ttl. 0 without a previous_max_age: nobody can tell. */
 time_t zone_removal_time(const struct config_policy *policy, unsigned ttl, time_t now);
 
 #endif

@@ -45,6 +45,8 @@ WRONG_USAGE = [
     ["--check", "stray"],
     ["--print-dns", "a", "b"],
     ["--check", "--print-dns"],
+    ["-c", "-"],
+    ["-c", "-", "--check"],
     ["--lint"],
     ["--lint", "a", "b"],
     ["--lint", "-", "--as", "dmarc"],
@@ -91,6 +93,14 @@ def test_an_ini_file_that_cannot_be_read_is_named(directory, command, kind):
     assert result.returncode == 1
     assert expected in (result.stdout + result.stderr).decode().splitlines()
     assert result.stdout == b"" or "--check" in command
+
+
+def test_of_an_ini_file_that_cannot_be_read_nothing_else_is_said(directory):
+    path = directory / "none.ini"
+    lines = run("-c", path, "--check").stdout.decode().splitlines()
+    assert [line for line in lines if "[" in line] == [
+        f"{path}: error[INI_FILE]: cannot read the configuration: No such file or directory"
+    ]
 
 
 @pytest.mark.parametrize("command", ["--print-policy", "--print-dns"])

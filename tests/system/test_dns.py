@@ -119,7 +119,7 @@ def test_advice_tells_the_order_and_the_host_records(write_ini):
 
 
 def dates_in_zone(ini, *options):
-    return re.findall(r"at least until (\S+);", zone(ini, *options))
+    return re.findall(r"if published now, .* at least until\n; (\S+);", zone(ini, *options))
 
 
 def dates_in_json(ini, *options):
@@ -130,7 +130,6 @@ def dates_in_json(ini, *options):
 @pytest.mark.parametrize(
     ("previous", "ttl", "wait"),
     [
-        (None, 3600, WEEK),
         (0, 3600, WEEK),
         (86400, 3600, WEEK),
         (604800, 3600, WEEK),
@@ -140,7 +139,7 @@ def dates_in_json(ini, *options):
     ],
 )
 def test_removal_date_of_mode_none(write_ini, dates, previous, ttl, wait):
-    ini = write_ini(NONE if previous is None else f"{NONE}previous_max_age = {previous}\n")
+    ini = write_ini(f"{NONE}previous_max_age = {previous}\n")
     # The program's clock has whole seconds and may lag behind ours by a tick.
     start = datetime.now(timezone.utc) - timedelta(seconds=2)
     (text,) = dates(ini, "--ttl", ttl)
@@ -149,15 +148,28 @@ def test_removal_date_of_mode_none(write_ini, dates, previous, ttl, wait):
 
 
 def test_only_mode_none_has_a_removal_date(write_ini):
-    ini = write_ini(TESTING, NONE, policy(["example.edu"], "enforce", MX, 1209600))
+    none = NONE + "previous_max_age = 86400\n"
+    ini = write_ini(TESTING, none, policy(["example.edu"], "enforce", MX, 1209600))
     dated = ["remove_after" in domain for domain in as_json(ini)]
     assert dated == [False, False, True, False]
     assert zone(ini).count("at least until") == 1
 
 
-def test_removal_without_previous_max_age_says_what_it_reckons_with(write_ini):
-    assert "set previous_max_age" in zone(write_ini(NONE))
-    assert "set previous_max_age" not in zone(write_ini(NONE + "previous_max_age = 86400\n"))
+def test_removal_without_previous_max_age_has_no_date(write_ini):
+    ini = write_ini(NONE)
+    text = zone(ini)
+    (domain,) = as_json(ini)
+    assert "previous_max_age: set it" in text and "if published now" in text
+    assert "at least until" not in text and not re.search(r"\d{4}-\d\d-\d\d", text)
+    assert domain["previous_max_age"] is None
+    assert "remove_after" not in domain
+
+
+def test_removal_date_says_that_it_is_for_now(write_ini):
+    ini = write_ini(NONE + "previous_max_age = 1209600\n")
+    (domain,) = as_json(ini)
+    assert domain["remove_after_if"] == "published now"
+    assert "set it" not in zone(ini)
 
 
 KNOT = """

@@ -80,6 +80,15 @@ def test_crlf_means_the_same_as_lf(directory):
     assert result.stdout.decode() == expected(DATA / "ini/crlf.ini")
 
 
+def test_domain_that_is_none_is_not_looked_up_among_certificates(write_ini):
+    lines = ["[policy]", "domain = b_d.example", "domain = example.com", "mode = enforce"]
+    ini = write_ini(*lines, "mx = mx.example.net", "max_age = 1209600")
+    found = run("-c", ini, "--check").stdout.decode()
+    assert f"{ini}:2: error[DOMAIN_SYNTAX]: " in found
+    assert f"{ini}:3: error[CERT_MISSING]: " in found
+    assert f"{ini}:2: error[CERT_MISSING]: " not in found
+
+
 @pytest.mark.parametrize(
     ("line", "warned"),
     [
@@ -88,6 +97,11 @@ def test_crlf_means_the_same_as_lf(directory):
         ("rua = mailto:a@example.net ; mailto:b@example.net", True),
         ("mx = a.example.com ; repeat; *.example.net covers one label", False),
         ("mx = a.example.com ; until May.", False),
+        ("mx = a.example.com ; and also b.example.com", True),
+        ("mx = a.example.com ; the first; (b.example.com).", True),
+        ("mx = a.example.com ; mx.xn--p1ai", True),
+        ("rua = mailto:a@example.net ; later https://tls.example.net/v1", True),
+        ("mx = a.example.com ; e.g. for version 2.1, i.e. now", False),
         ("mx = a.example.com ;", False),
         ("mode = testing ; example.com", False),
     ],

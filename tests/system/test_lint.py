@@ -106,8 +106,8 @@ def a_directory(path):
     return path, b"is a directory"
 
 
-def a_pipe(path):
-    os.mkfifo(path)
+def a_device(path):
+    path.symlink_to("/dev/zero")
     return path, b"is not a regular file"
 
 
@@ -116,13 +116,48 @@ def too_large(path):
     return path, b"is too large"
 
 
-@pytest.mark.parametrize("kind", [missing, a_directory, a_pipe, too_large])
+@pytest.mark.parametrize("kind", [missing, a_directory, a_device, too_large])
 def test_file_that_cannot_be_read_is_one_clear_line(directory, kind):
     path, reason = kind(directory / "x")
     result = run("--lint", path)
     assert result.returncode == 1
     assert result.stdout == b""
     assert result.stderr == b"mta-stsd: %s: %s\n" % (str(path).encode(), reason)
+
+
+@pytest.mark.parametrize("kind", [missing, a_directory, too_large])
+def test_json_of_a_file_that_cannot_be_read_is_an_error(directory, kind):
+    path, reason = kind(directory / "x")
+    result = run("--lint", path, "--json")
+    answer = json.loads(result.stdout)
+    (finding,) = answer["result"]["findings"]
+    assert (result.returncode, result.stderr) == (1, b"")
+    assert answer["verdict"] is None
+    assert (finding["severity"], finding["code"]) == ("error", "LINT_FILE")
+    assert finding["file"] == str(path)
+    assert finding["text"].endswith(reason.decode())
+
+
+def test_pipe_is_read_to_its_end(directory):
+    path = directory / "pipe"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(path.write_bytes, ENFORCED_BODY)
+        result = run("--lint", path)
+        writer.result()
+    assert result.stdout.decode() == f"{path}: valid\n"
+
+
+def test_standard_input_is_read_by_the_name_of_its_device():
+    result = run("--lint", "/dev/stdin", stdin=ENFORCED_BODY)
+    assert result.stdout == b"/dev/stdin: valid\n"
+
+
+def test_json_text_is_unicode(directory):
+    path = directory / "caf\u00e9\U0001f31f"
+    path.write_bytes(b"")
+    answer = json.loads(run("--lint", path, "--json").stdout)
+    assert {finding["file"] for finding in answer["result"]["findings"]} == {str(path)}
 
 
 def test_nothing_at_all_is_invalid():

@@ -617,7 +617,7 @@ static const struct row report_rows[] = {
     {"RPT_RUA_INI", .texts = {V "rua=tls@reports.example.net"}, .ini = true, .findings = BAD_RUA,
      .fixes = FIX_INI},
     {"RPT_RUA_MANY", .texts = {V "rua=" RUA ",https://r.example.net/"}, .findings = MANY},
-    {"RPT_RUA_SAME_DOMAIN", .texts = {V "rua=MAILTO:tls@Example.COM"}, .findings = OWN},
+    {"RPT_RUA_SAME_DOMAIN", .texts = {V "rua=MAILTO:tls@Example.COM"}, .findings = SYNTAX_W OWN},
     {"RPT_RUA_SAME_DOMAIN_second_of_two", .texts = {V "rua=" RUA ",mailto:tls@example.com"},
      .findings = OWN MANY},
     {"RPT_RUA_SAME_DOMAIN_header_fields", .texts = {V "rua=mailto:tls@example.com?subject"},

@@ -203,6 +203,53 @@ static void test_a_nul_is_an_error(void **state)
     assert_int_equal(findings.items[0].place.line, 2);
 }
 
+/* What could not be read is not said to be missing, and is not served either. */
+static void test_a_refused_line_does_not_make_a_section_lack_its_value(void **state)
+{
+    static const char *const lines[] = {"mx = mx.example.com\a", " mx = mx.example.com",
+                                        "mx mx.example.com", "mx =", NULL};
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; lines[i] != NULL; i++) {
+        snprintf(text, sizeof text,
+                 "[policy]\ndomain = example.com\nmode = enforce\nmax_age = 1209600\n%s\n",
+                 lines[i]);
+        assert_false(load_bytes(text, strlen(text)));
+        if (findings.count != 1 || findings.items[0].place.line != 5)
+            fail_msg("%s: %zu findings", lines[i], findings.count);
+    }
+}
+
+static void test_what_is_behind_a_byte_order_mark_is_read(void **state)
+{
+    (void)state;
+    assert_false(load_bytes("\xef\xbb\xbf" POLICY, strlen("\xef\xbb\xbf" POLICY)));
+    assert_int_equal(findings.errors, 1);
+    assert_int_equal(config.domain_count, 1);
+}
+
+static void test_an_address_to_listen_on_twice_is_an_error(void **state)
+{
+    (void)state;
+    expect_error("[server]\nlisten = [::1]:443\nlisten = [::1]:80\nlisten = [0:0::1]:443\n" POLICY,
+                 4, "SERVER_VALUE");
+    load("[server]\nlisten = 127.0.0.1:0\nlisten = 127.0.0.1:0\n" POLICY);
+}
+
+static void test_a_domain_that_is_none_is_not_looked_for(void **state)
+{
+    static const char text[] =
+        "[policy]\ndomain = example.com\ndomain = b_d.example\ndomain = mta-sts.example.net\n"
+        "mode = enforce\nmx = mx.example.com\nmax_age = 1209600\n";
+
+    (void)state;
+    assert_false(load_bytes(text, sizeof text - 1));
+    assert_int_equal(findings.errors, 2);
+    assert_int_equal(config.domain_count, 1);
+    assert_string_equal(config.domains[0].name, "example.com");
+}
+
 static void test_a_line_too_long_is_an_error(void **state)
 {
     char text[512], value[300];
@@ -480,6 +527,10 @@ int main(void)
         TEST(test_bad_values_of_the_server),
         TEST(test_complaints_about_the_ini_file),
         TEST(test_a_nul_is_an_error),
+        TEST(test_a_refused_line_does_not_make_a_section_lack_its_value),
+        TEST(test_what_is_behind_a_byte_order_mark_is_read),
+        TEST(test_an_address_to_listen_on_twice_is_an_error),
+        TEST(test_a_domain_that_is_none_is_not_looked_for),
         TEST(test_a_line_too_long_is_an_error),
         TEST(test_all_errors_are_found_in_one_run),
         TEST(test_a_file_that_cannot_be_read_is_an_error),

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -113,6 +114,39 @@ static void test_a_pipe_without_a_writer_is_refused_at_once(void **state)
     alarm(PATIENCE);
     expect_refused(path, 100, "is not a regular file");
     alarm(0);
+}
+
+/* Its writer comes after its reader has begun to wait, or before. */
+static void test_a_pipe_is_read_where_it_may_be_one(void **state)
+{
+    struct file file;
+
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(PATIENCE);
+    pid_t writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        int fd = open(path, O_WRONLY);
+        _exit(fd >= 0 && write(fd, "piped", 5) == 5 ? 0 : 1);
+    }
+    assert_null(file_read_pipe(path, 100, &file));
+    assert_string_equal(file.bytes, "piped");
+    file_free(&file);
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    alarm(0);
+}
+
+static void test_where_a_pipe_may_be_other_things_are_judged_as_ever(void **state)
+{
+    struct file file;
+
+    (void)state;
+    assert_string_equal(file_read_pipe("/dev/zero", 100, &file), "is not a regular file");
+    assert_string_equal(file_read_pipe(directory, 100, &file), "is a directory");
+    assert_string_equal(file_read_pipe(path, 100, &file), "No such file or directory");
+    write_file(path, "12345", 5);
+    assert_string_equal(file_read_pipe(path, 4, &file), "is too large");
 }
 
 static void test_a_file_without_the_right_to_read_is_refused(void **state)
@@ -353,6 +387,8 @@ int main(void)
         TEST(test_a_directory_is_refused),
         TEST(test_a_device_is_refused),
         TEST(test_a_pipe_without_a_writer_is_refused_at_once),
+        TEST(test_a_pipe_is_read_where_it_may_be_one),
+        TEST(test_where_a_pipe_may_be_other_things_are_judged_as_ever),
         TEST(test_a_file_without_the_right_to_read_is_refused),
         TEST(test_others_may_read_by_the_mode),
         TEST(test_a_hyphen_is_standard_input),

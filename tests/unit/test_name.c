@@ -213,6 +213,22 @@ static void test_other_names_are_no_ipv4_address(void **state)
             fail_msg("%s", names[i]);
 }
 
+static void test_names_that_end_in_a_number_are_found(void **state)
+{
+    static const char *const numbers[] = {"1", "1.2.3", "192.0.2.1", "mail.123", "*.123"};
+    static const char *const others[] = {"",          "a1",         "1.a",      "mail.1a",
+                                         "mail.a1",   "mail.123.",  "mail.1-2", "123.example",
+                                         "mail-1.2a", "mail.x-123", "."};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(numbers); i++)
+        if (!name_ends_in_number(numbers[i], strlen(numbers[i])))
+            fail_msg("%s", numbers[i]);
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (name_ends_in_number(others[i], strlen(others[i])))
+            fail_msg("%s", others[i]);
+}
+
 /* RFC 3492 section 7.1, from (A) to (R); (S) is ASCII through and through. */
 static void test_samples_of_rfc_3492_decode(void **state)
 {
@@ -254,7 +270,7 @@ static void test_names_with_good_a_labels_decode(void **state)
         "MAIL.XN--MNCHEN-3YA.DE", /* case does not count */
         "xn--bcher-kva.xn--zckzah",
         "mx.xn--p1ai",
-        "xn--a.example",     /* U+0080 */
+        "xn--6a.example",    /* U+00A0 */
         "xn--hb9b.example",  /* U+D7FF, the last below the surrogates */
         "xn--0y0c.example",  /* U+E000, the first above them */
         "xn--dn32g.example", /* U+10FFFF */
@@ -280,6 +296,8 @@ static void test_a_labels_that_cannot_be_decoded_are_found(void **state)
         "xn--99999999999999.example", /* more than 32 bits */
         "xn--99999999999999999999999999999999999999999999999999999999999.example",
         "xn--zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz.example",
+        "xn--a.example",      /* U+0080 */
+        "xn--5a.example",     /* U+009F */
         "xn--ib9b.example",   /* U+D800 */
         "xn--zy0c.example",   /* U+DFFF */
         "xn--en32g.example",  /* U+110000 */
@@ -346,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_name_of_254_octets_is_not_valid),
         cmocka_unit_test(test_four_numbers_are_an_ipv4_address),
         cmocka_unit_test(test_other_names_are_no_ipv4_address),
+        cmocka_unit_test(test_names_that_end_in_a_number_are_found),
         cmocka_unit_test(test_samples_of_rfc_3492_decode),
         cmocka_unit_test(test_names_with_good_a_labels_decode),
         cmocka_unit_test(test_a_labels_that_cannot_be_decoded_are_found),

@@ -457,9 +457,110 @@ static void test_parse_of_many_covered_names_gives_one_finding_a_name(void **sta
     assert_false(out.overflow);
     assert_int_equal(policy_parse(body, out.len, NULL, &arena, &findings, &policy), POLICY_VALID);
     assert_int_equal(policy.mx_count, 1400);
-    assert_int_equal(findings.count, 700 + 1); /* and the size */
+    /* Each but the first two is listed again; and the size. */
+    assert_int_equal(findings.count, 700 + (1400 - 2) + 1);
     finding_list_free(&findings);
     arena_free(&arena);
+}
+
+/* What is found in a policy of mode testing with these lines: `severity CODE line:column` each. */
+static void expect_parsed(const char *lines, const char *expected)
+{
+    char body[1024], found[2048];
+    struct policy policy;
+    struct arena arena = {0};
+    struct finding_list findings = {0};
+    struct text out, list;
+
+    text_init(&out, body, sizeof body);
+    text_addf(&out, "version: STSv1\nmode: testing\n%s", lines);
+    text_init(&list, found, sizeof found);
+    policy_parse(body, out.len, NULL, &arena, &findings, &policy);
+    for (size_t i = 0; i < findings.count; i++)
+        text_addf(&list, "%s %s %u:%u\n", finding_severity_name(findings.items[i].severity),
+                  findings.items[i].code, findings.items[i].place.line,
+                  findings.items[i].place.column);
+    assert_false(out.overflow || list.overflow);
+    assert_string_equal(found, expected);
+    finding_list_free(&findings);
+    arena_free(&arena);
+}
+
+#define AGE "max_age: 1209600\n"
+
+static void test_parse_judges_the_name_behind_a_wildcard(void **state)
+{
+    (void)state;
+    expect_parsed("mx: *.192.0.2.1\n" AGE, "warning MX_ADDRESS 3:5\nwarning SENDERS_DIFFER 3:5\n");
+}
+
+static void test_parse_warns_of_a_name_that_ends_in_a_number(void **state)
+{
+    (void)state;
+    expect_parsed("mx: 1.2.3\nmx: mail.123\n" AGE,
+                  "warning SENDERS_DIFFER 3:5\nwarning SENDERS_DIFFER 4:5\n");
+}
+
+static void test_parse_warns_of_upper_case_and_of_repetition(void **state)
+{
+    (void)state;
+    expect_parsed("mx: a.example.net\nmx:  A.example.net\n" AGE,
+                  "warning MX_CASE 4:6\nwarning MX_DUPLICATE 4:6\n");
+}
+
+static void test_parse_gives_columns_with_its_advice(void **state)
+{
+    (void)state;
+    expect_parsed("mx:  mail\nmx: *.net\nmax_age:   60\n",
+                  "warning MAX_AGE_SHORT 5:12\nwarning MX_SINGLE_LABEL 3:6\n"
+                  "warning MX_WILDCARD_TLD 4:5\n");
+}
+
+static void test_parse_gives_advice_in_spite_of_an_error(void **state)
+{
+    (void)state;
+    expect_parsed("mx: a.example.net.\nmx: mail\nmax_age: 60\n",
+                  "error MX_TRAILING_DOT 3:5\nwarning MAX_AGE_SHORT 5:10\n"
+                  "warning MX_SINGLE_LABEL 4:5\n");
+}
+
+static void test_parse_says_once_that_max_age_is_0(void **state)
+{
+    (void)state;
+    expect_parsed("mx: a.example.net\nmax_age: 0\n", "warning SENDERS_DIFFER 4:10\n");
+}
+
+/* The text of the only finding. */
+static void expect_text(const char *body, const char *part)
+{
+    struct policy policy;
+    struct arena arena = {0};
+    struct finding_list findings = {0};
+
+    policy_parse(body, strlen(body), NULL, &arena, &findings, &policy);
+    assert_int_equal(findings.count, 1);
+    if (strstr(findings.items[0].text, part) == NULL)
+        fail_msg("\"%s\" does not hold \"%s\"", findings.items[0].text, part);
+    finding_list_free(&findings);
+    arena_free(&arena);
+}
+
+static void test_parse_names_a_byte_order_mark_and_reads_on(void **state)
+{
+    (void)state;
+    expect_text("\xef\xbb\xbfversion: STSv1\nmode: testing\nmx: a.example.net\n" AGE,
+                "byte order mark");
+}
+
+static void test_parse_names_who_stumbles_over_a_bad_repetition(void **state)
+{
+    (void)state;
+    expect_text("version: STSv1\nmode: testing\nmx: a.example.net\nmode: off\n" AGE,
+                "mox, Snawoot, mailauth 4 and Stalwart");
+    expect_text("version: STSv1\nmode: testing\nmx: a.example.net\n" AGE "max_age: 14d\n",
+                "mox, Snawoot, mailauth 4 and Stalwart");
+    expect_text("version: STSv1\nmode: testing\nmx: a.example.net\n" AGE "max_age: 86400\n",
+                "take the last");
 }
 
 static void test_verdicts_have_names(void **state)
@@ -499,6 +600,14 @@ int main(void)
         cmocka_unit_test(test_parse_says_line_and_column),
         cmocka_unit_test(test_parse_of_nothing_but_faults_ends_early),
         cmocka_unit_test(test_parse_of_many_covered_names_gives_one_finding_a_name),
+        cmocka_unit_test(test_parse_judges_the_name_behind_a_wildcard),
+        cmocka_unit_test(test_parse_warns_of_a_name_that_ends_in_a_number),
+        cmocka_unit_test(test_parse_warns_of_upper_case_and_of_repetition),
+        cmocka_unit_test(test_parse_gives_columns_with_its_advice),
+        cmocka_unit_test(test_parse_gives_advice_in_spite_of_an_error),
+        cmocka_unit_test(test_parse_says_once_that_max_age_is_0),
+        cmocka_unit_test(test_parse_names_a_byte_order_mark_and_reads_on),
+        cmocka_unit_test(test_parse_names_who_stumbles_over_a_bad_repetition),
         cmocka_unit_test(test_verdicts_have_names),
     };
 

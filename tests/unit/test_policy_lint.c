@@ -48,7 +48,7 @@ static const struct row rows[] = {
     {"P01_mode_unknown_is_not_taken_for_none", NULL,
      DOMAIN "mode = off\n"
             "max_age = 0\n",
-     "error MODE 3\nerror MAX_AGE_ZERO 4\n"},
+     "error MODE 3\nerror MX_MISSING 1\nerror MAX_AGE_ZERO 4\n"},
 
     {"P02_max_age_missing", BOTH, DOMAIN MODE RUA MX, "error MAX_AGE_MISSING 1\n"},
     {"P02_max_age_with_a_sign", BOTH, DOMAIN MODE RUA "max_age = -1\n" MX,
@@ -76,7 +76,7 @@ static const struct row rows[] = {
     {"P04_max_age_0", BOTH, DOMAIN MODE RUA "max_age = 0\n" MX, "error MAX_AGE_ZERO 5\n"},
     {"P04_max_age_0_in_mode_none", NULL,
      DOMAIN "mode = none\nprevious_max_age = 1\nmax_age = 0\n" MX,
-     "warning MAX_AGE_ZERO 5\n" REMOVAL "warning MAX_AGE_SHORT 5\n"},
+     "warning MAX_AGE_ZERO 5\n" REMOVAL},
 
     {"P05_max_age_of_exactly_a_year", BOTH, DOMAIN MODE RUA "max_age = 31557600\n" MX,
      "info MAX_AGE_YEAR 5\n"},
@@ -137,6 +137,9 @@ static const struct row rows[] = {
     {"P15_xn_label_that_cannot_be_decoded", BOTH, BASE "mx = mail.xn--mnchen-3y.example\n",
      "warning MX_PUNYCODE 6\n"},
 
+    {"P15_xn_label_of_a_control_character", BOTH, BASE "mx = xn--a.net\n",
+     "warning MX_PUNYCODE 6\n"},
+
     {"P16_trailing_dot", BOTH, BASE "mx = mail.example.com.\n", "error MX_TRAILING_DOT 6\n"},
     {"P16_trailing_dot_behind_a_wildcard", BOTH, BASE "mx = *.example.com.\n",
      "error MX_TRAILING_DOT 6\n"},
@@ -163,6 +166,11 @@ static const struct row rows[] = {
     {"P18_inline_comment_with_a_semicolon", BOTH, BASE "mx = mail.example.com;the first\n",
      "error MX_COMMENT 6\n"},
 
+    {"P18_IPv4_address_behind_a_wildcard", BOTH, BASE "mx = *.192.0.2.1\n", "error MX_ADDRESS 6\n"},
+    {"P18_last_label_of_digits", BOTH, BASE "mx = 1.2.3\nmx = mail.123\nmx = *.123\nmx = 25\n",
+     "error MX_SYNTAX 6\nerror MX_SYNTAX 7\nerror MX_SYNTAX 8\nerror MX_SYNTAX 9\n"},
+    {"P18_URL", BOTH, BASE "mx = https://mail.example.net\n", "error MX_SYNTAX 6\n"},
+
     {"P19_upper_case", BOTH, BASE "mx = Mail.Example.COM\n", "info MX_CASE 6\n"},
 
     {"P20_doubled_mx", BOTH, BASE MX MX, "warning MX_DUPLICATE 7\n"},
@@ -177,6 +185,10 @@ static const struct row rows[] = {
      "info MX_CASE 6\nwarning MX_WILDCARD_OWN 6\n"},
     {"P22_wildcard_over_the_second_policy_domain", BOTH,
      BASE "domain = example.org\nmx = *.example.org\n", "warning MX_WILDCARD_OWN 7\n"},
+    {"P22_errors_hide_neither_it_nor_other_advice", "enforce",
+     DOMAIN MODE RUA "max_age = 3600\nmx = *.example.com\nmx = mail\nserial = x\n",
+     "error SERIAL 8\nwarning MAX_AGE_SHORT 5\nwarning MX_SINGLE_LABEL 7\n"
+     "warning MX_WILDCARD_OWN 6\n"},
     {"P22_wildcard_over_a_part_of_the_policy_domain_is_fine", BOTH,
      BASE "mx = *.mail.example.com\n", ""},
 
@@ -201,6 +213,8 @@ static const struct row rows[] = {
     {"D01_name_of_the_record_for_the_domain", BOTH,
      "domain = _mta-sts.example.com\n" MODE RUA AGE MX, "error DOMAIN_SYNTAX 2\n"},
     {"D01_U_label", BOTH, "domain = m\xc3\xbcnchen.example\n" MODE RUA AGE MX,
+     "error DOMAIN_SYNTAX 2\n"},
+    {"D01_last_label_of_digits", BOTH, "domain = mail.123\n" MODE RUA AGE MX,
      "error DOMAIN_SYNTAX 2\n"},
     {"D01_address", BOTH, "domain = 192.0.2.1\n" MODE RUA AGE MX, "error DOMAIN_SYNTAX 2\n"},
     {"D01_wildcard", BOTH, "domain = *.example.com\n" MODE RUA AGE MX, "error DOMAIN_SYNTAX 2\n"},
@@ -262,8 +276,14 @@ static const struct row rows[] = {
     {"T05_port_in_an_https_URI", BOTH, DOMAIN MODE "rua = https://tls.example.net:8443/\n" AGE MX,
      "warning SENDERS_DIFFER 4\n"},
 
-    {"T05_a_colon_in_the_user_part_is_no_port", BOTH,
-     DOMAIN MODE "rua = https://us:er@tls.example.net/in\n" AGE MX, ""},
+    {"T05_port_above_65535", BOTH, DOMAIN MODE "rua = https://tls.example.net:65536/\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
+    {"T05_port_of_65535", BOTH, DOMAIN MODE "rua = https://tls.example.net:65535/\n" AGE MX,
+     "warning SENDERS_DIFFER 4\n"},
+    {"T05_user_before_the_host", BOTH,
+     DOMAIN MODE "rua = https://us:er@tls.example.net/in\n" AGE MX, "error RUA_SYNTAX 4\n"},
+    {"T05_fragment", BOTH, DOMAIN MODE "rua = https://tls.example.net/in#1\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
     {"T05_a_colon_in_the_path_is_no_port", BOTH,
      DOMAIN MODE "rua = https://tls.example.net/in:8443\n" AGE MX, ""},
 
@@ -280,7 +300,23 @@ static const struct row rows[] = {
     {"T07_mailto_with_header_fields", BOTH, DOMAIN MODE "rua = mailto:tls@example.net?s\n" AGE MX,
      "warning SENDERS_DIFFER 4\n"},
     {"T07_https_host_without_a_dot", BOTH, DOMAIN MODE "rua = https://tlshost/in\n" AGE MX,
-     "warning SENDERS_DIFFER 4\n"},
+     "error RUA_SYNTAX 4\n"},
+    {"T07_https_host_that_is_no_host_name", BOTH,
+     DOMAIN MODE "rua = https://tls_in.example.net/\n" AGE MX, "error RUA_SYNTAX 4\n"},
+    {"T07_https_host_that_is_an_address", BOTH, DOMAIN MODE "rua = https://[2001:db8::1]/\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
+    {"T07_mailto_host_without_a_dot", BOTH, DOMAIN MODE "rua = mailto:tls@example\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
+    {"T07_mailto_host_that_is_no_host_name", BOTH,
+     DOMAIN MODE "rua = mailto:tls@example..net\n" AGE MX, "error RUA_SYNTAX 4\n"},
+    {"T07_mailto_with_two_at", BOTH, DOMAIN MODE "rua = mailto:a@b@example.net\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
+    {"T07_mailto_with_slashes", BOTH, DOMAIN MODE "rua = mailto://tls@example.net\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
+    {"T01_scheme_of_mail_in_upper_case", BOTH, DOMAIN MODE "rua = MAILTO:tls@example.net\n" AGE MX,
+     "error RUA_SYNTAX 4\n"},
+    {"T01_scheme_of_https_in_upper_case", BOTH,
+     DOMAIN MODE "rua = Https://tls.example.net/\n" AGE MX, "error RUA_SYNTAX 4\n"},
 
     {"T08_testing_without_rua", NULL, DOMAIN "mode = testing\n" AGE MX, "warning RUA_MISSING 1\n"},
     {"T08_enforce_without_rua_is_fine", NULL, DOMAIN "mode = enforce\n" AGE MX, ""},
@@ -640,6 +676,76 @@ static void test_t02_text_shows_the_address_encoded(void **state)
                 "would be: mailto:tls%2110m%3Bx%2Cy@example.net");
 }
 
+static void test_t02_text_shows_a_stray_percent_sign_encoded(void **state)
+{
+    (void)state;
+    expect_text(DOMAIN MODE "rua = mailto:100%@example.net\n" AGE MX,
+                "would be: mailto:100%25@example.net");
+}
+
+static void test_t02_text_of_several_addresses_shows_no_encoding(void **state)
+{
+    (void)state;
+    expect_text(DOMAIN MODE "rua = mailto:a@example.net,mailto:b@example.net\n" AGE MX,
+                "of several addresses write one a line: \"mailto:a@example.net,mailto:b@");
+}
+
+static void test_t03_text_says_to_remove_what_does_not_belong(void **state)
+{
+    static const char *const addresses[] = {"mailto:tls @example.net", "\"mailto:tls@example.net\"",
+                                            "<mailto:tls@example.net>", "mailto:<tls@example.net>"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        char text[256];
+        snprintf(text, sizeof text, DOMAIN MODE "rua = %s\n" AGE MX, addresses[i]);
+        expect_text(text, "remove it: \"");
+    }
+}
+
+static void test_p08_advice_for_mode_none_is_a_day(void **state)
+{
+    struct policy policy = {.mode = POLICY_MODE_NONE, .max_age = 3600};
+    struct finding_list findings = {0};
+
+    (void)state;
+    policy_advise(&policy, true, NULL, &findings);
+    assert_int_equal(findings.count, 1);
+    assert_non_null(strstr(findings.items[0].text, "86400 is usual"));
+    finding_list_free(&findings);
+}
+
+static void test_p09_an_unknown_mode_is_not_taken_for_none(void **state)
+{
+    struct policy policy = {.mode = POLICY_MODE_NONE, .max_age = 1209600};
+    struct finding_list findings = {0};
+
+    (void)state;
+    policy_advise(&policy, false, NULL, &findings);
+    assert_int_equal(findings.count, 0);
+}
+
+static void test_p18_text_of_a_url_says_so(void **state)
+{
+    (void)state;
+    expect_text(BASE "mx = https://mail.example.net\n", "is a URL");
+    expect_text(BASE "mx = smtp://mail.example.net:25/\n", "is a URL");
+}
+
+/* A line that could not be read may have held what is missing. */
+static void test_an_incomplete_section_lacks_nothing(void **state)
+{
+    struct arena arena = {0};
+    struct finding_list findings = {0};
+    struct policy policy = {0};
+    struct policy_source source = {.file = "t.ini", .line = 1, .incomplete = true};
+
+    (void)state;
+    assert_false(policy_lint(&source, &arena, &findings, &policy));
+    assert_int_equal(findings.count, 0);
+    arena_free(&arena);
+}
+
 static void test_t02_text_of_a_long_address_shows_no_cut_encoding(void **state)
 {
     char text[1200];
@@ -652,7 +758,7 @@ static void test_t02_text_of_a_long_address_shows_no_cut_encoding(void **state)
         text_add(&out, "a!b");
     text_add(&out, "@example.net\n" AGE MX);
     assert_false(out.overflow);
-    expect_findings(text, "enforce", "error RUA_SYNTAX 4\n");
+    expect_text(text, "of several addresses write one a line: \"mailto:a!ba!b");
 }
 
 static void test_p18_ipv4_address_has_the_severity_asked_for(void **state)
@@ -722,6 +828,13 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_d01_text_of_a_long_domain_still_says_why),
     cmocka_unit_test(test_d01_text_of_a_policy_host_names_the_domain),
     cmocka_unit_test(test_t02_text_shows_the_address_encoded),
+    cmocka_unit_test(test_t02_text_shows_a_stray_percent_sign_encoded),
+    cmocka_unit_test(test_t02_text_of_several_addresses_shows_no_encoding),
+    cmocka_unit_test(test_t03_text_says_to_remove_what_does_not_belong),
+    cmocka_unit_test(test_p08_advice_for_mode_none_is_a_day),
+    cmocka_unit_test(test_p09_an_unknown_mode_is_not_taken_for_none),
+    cmocka_unit_test(test_p18_text_of_a_url_says_so),
+    cmocka_unit_test(test_an_incomplete_section_lacks_nothing),
     cmocka_unit_test(test_t02_text_of_a_long_address_shows_no_cut_encoding),
     cmocka_unit_test(test_p18_ipv4_address_has_the_severity_asked_for),
     cmocka_unit_test(test_p12_mx_is_judged_by_its_length_and_not_by_a_nul),

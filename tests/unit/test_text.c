@@ -205,7 +205,27 @@ static void test_json_string_is_ascii_whatever_it_was(void **state)
 {
     (void)state;
     expect_json("\x01\n\x1b\x7f", "\"\\u0001\\u000a\\u001b\\u007f\"");
-    expect_json("\x80\xc3\xa9\xff", "\"\\u0080\\u00c3\\u00a9\\u00ff\"");
+    expect_json("\x80\xa9\xff", "\"\\u0080\\u00a9\\u00ff\"");
+}
+
+static void test_json_string_decodes_utf8(void **state)
+{
+    (void)state;
+    expect_json("caf\xc3\xa9", "\"caf\\u00e9\"");
+    expect_json("\xe2\x82\xac\xef\xbf\xbd", "\"\\u20ac\\ufffd\"");
+    /* Beyond U+FFFF: a surrogate pair. */
+    expect_json("\xf0\x90\x80\x80\xf0\x9f\x8c\x9f\xf4\x8f\xbf\xbf",
+                "\"\\ud800\\udc00\\ud83c\\udf1f\\udbff\\udfff\"");
+}
+
+static void test_json_string_keeps_bytes_that_are_no_utf8(void **state)
+{
+    (void)state;
+    expect_json("\xc3", "\"\\u00c3\"");                                  /* cut */
+    expect_json("\xe2\x82", "\"\\u00e2\\u0082\"");                       /* cut */
+    expect_json("\xc0\xaf", "\"\\u00c0\\u00af\"");                       /* too long a form */
+    expect_json("\xed\xa0\x80", "\"\\u00ed\\u00a0\\u0080\"");            /* a surrogate */
+    expect_json("\xf4\x90\x80\x80", "\"\\u00f4\\u0090\\u0080\\u0080\""); /* no code point */
 }
 
 static void test_arena_gives_zeroed_and_aligned_memory(void **state)
@@ -516,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_escaping_never_cuts_an_escape),
         cmocka_unit_test(test_json_string_golden),
         cmocka_unit_test(test_json_string_is_ascii_whatever_it_was),
+        cmocka_unit_test(test_json_string_decodes_utf8),
+        cmocka_unit_test(test_json_string_keeps_bytes_that_are_no_utf8),
         cmocka_unit_test(test_arena_gives_zeroed_and_aligned_memory),
         cmocka_unit_test(test_arena_gives_pieces_larger_than_its_blocks),
         cmocka_unit_test(test_arena_refuses_sizes_that_no_memory_has),
