@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -77,6 +78,7 @@ void jobs_run(struct job *jobs, size_t count, size_t at_once,
     size_t started = 0, ended = 0;
     sigset_t children, before;
 
+    fflush(stdout); /* or the children would hold a copy of what is not yet written */
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_BLOCK, &children, &before);
