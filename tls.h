@@ -56,7 +56,7 @@ bool tls_store_has(const struct tls_store *store, const char *host);
 bool tls_store_is_current(const struct tls_store *store);
 /* Mixes the present state of those files into a number (file_stamp_mix). */
 uint64_t tls_store_fingerprint(const struct tls_store *store, uint64_t mix);
-/* When the host's certificate expires; false if it has none. */
+/* When the first certificate of the host's chain expires; false if it has none. */
 bool tls_store_not_after(const struct tls_store *store, const char *host, time_t *not_after);
 
 struct tls_conn;

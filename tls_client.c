@@ -25,10 +25,12 @@ static int trust_own_leaf(void *opaque, mbedtls_x509_crt *crt, int depth, uint32
 {
     const mbedtls_x509_crt *leaf = opaque;
 
-    if (depth == 0 && crt->raw.len == leaf->raw.len &&
-        memcmp(crt->raw.p, leaf->raw.p, leaf->raw.len) == 0)
-        *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED;
-    else if (depth == 0)
+    bool ours =
+        crt->raw.len == leaf->raw.len && memcmp(crt->raw.p, leaf->raw.p, leaf->raw.len) == 0;
+
+    /* Who vouches for it, and for them, has no say: the server may send more of the chain. */
+    *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    if (depth == 0 && !ours)
         *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
     return 0;
 }

@@ -21,7 +21,7 @@ struct tls_pair {
     struct file_stamp certificate_stamp, private_key_stamp;
     mbedtls_x509_crt chain;
     mbedtls_pk_context key;
-    time_t not_after;
+    time_t not_after;   /* when the first certificate of the chain expires */
     const char **names; /* its DNS SANs in lower case, sorted; owned */
     size_t name_count;
     bool usable;
@@ -55,8 +55,8 @@ struct tls_conn {
     bool is_client, closed_well;
 };
 
-/* tls_pair.c: loads and judges one pair; what is wrong with it is said at the site's place. NULL
- * only without memory. The caller holds the one reference. */
+/* tls_pair.c: loads one pair and has it judged; what is wrong with it is said at the site's place.
+ * NULL only without memory. The caller holds the one reference. */
 struct tls_pair *tls_pair_load(const struct tls_site *site, time_t now,
                                struct finding_list *findings);
 /* True if neither file has changed since it was loaded. */
@@ -64,6 +64,13 @@ bool tls_pair_is_current(const struct tls_pair *pair);
 void tls_pair_release(struct tls_pair *pair);
 /* True if a DNS SAN covers the host; a wildcard is one whole left-most label (RFC 9525). */
 bool tls_pair_covers(const struct tls_pair *pair, const char *host);
+
+/* tls_judge.c: judges a chain that has been read and belongs to its key, each certificate of it
+ * (S02-S04), and sets not_after, usable and sendable. What is wrong is said at the place. */
+void tls_pair_judge(struct tls_pair *pair, struct place place, time_t now,
+                    struct finding_list *findings);
+/* A certificate's time in seconds since 1970. */
+time_t tls_to_time(const mbedtls_x509_time *t);
 
 /* tls_store.c: by exact host name in lower case; NULL if there is none. */
 const struct tls_entry *tls_store_find(const struct tls_store *store, const char *host);
@@ -82,9 +89,7 @@ void tls_conn_set_reason(struct tls_conn *conn, const char *word, unsigned numbe
 /* tls_client.c: why the peer's certificate was refused, if that is why. */
 void tls_client_set_reason(struct tls_conn *conn);
 
-/* tls_pair.c: a certificate's time in seconds since 1970; whether an entry of the subjectAltName is
- * a DNS name that can be a C string. */
-time_t tls_to_time(const mbedtls_x509_time *t);
+/* tls_pair.c: whether an entry of the subjectAltName is a DNS name that can be a C string. */
 bool tls_is_dns_san(const mbedtls_x509_sequence *san);
 
 #endif

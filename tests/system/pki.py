@@ -31,9 +31,15 @@ LEAF_EXTENSIONS = (
     "extendedKeyUsage=serverAuth\n"
 )
 MUST_STAPLE = "tlsfeature=status_request\n"
+CLIENT_ONLY = LEAF_EXTENSIONS.replace("serverAuth", "clientAuth")
+ENCIPHERMENT_ONLY = LEAF_EXTENSIONS.replace("digitalSignature,", "")
 
 EC = ("EC", "ec_paramgen_curve:P-256")
 EC_224 = ("EC", "ec_paramgen_curve:P-224")
+EC_384 = ("EC", "ec_paramgen_curve:P-384")
+EC_521 = ("EC", "ec_paramgen_curve:P-521")
+EC_256K1 = ("EC", "ec_paramgen_curve:secp256k1")
+BRAINPOOL = ("EC", "ec_paramgen_curve:brainpoolP256r1")
 RSA = ("RSA", "rsa_keygen_bits:2048")
 RSA_1024 = ("RSA", "rsa_keygen_bits:1024")
 
@@ -41,11 +47,12 @@ RSA_1024 = ("RSA", "rsa_keygen_bits:1024")
 FULL = ("leaf", "intermediate")
 LEAF_ONLY = ("leaf",)
 REVERSED = ("intermediate", "leaf")
+WITH_ROOT = ("leaf", "intermediate", "root")
 
 
-def openssl(*arguments):
+def openssl(*arguments, stdin=""):
     command = ["openssl", *map(str, arguments)]
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    result = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False)
     assert result.returncode == 0, result
     return result.stdout
 
@@ -66,10 +73,8 @@ class Authority:
             *("-addext", "basicConstraints=critical,CA:TRUE"),
             *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
         )
-        self.intermediate = self.sign(
-            *("intermediate", self.key("intermediate", EC), CA_EXTENSIONS, "root"),
-            subject="test intermediate",
-        )
+        self.authorities = {"root": self.root}
+        self.intermediate = self.authority("intermediate")
 
     def key(self, name, kind):
         """A private key; one for all that give the same name."""
@@ -100,20 +105,35 @@ class Authority:
         )
         return path.with_suffix(".pem")
 
-    def pair(self, name, hosts=(), key=EC, order=FULL, more="", **signing):
-        """A chain file and its key, with DNS names for `hosts`; made once for each name."""
-        if name in self.pairs:
-            return self.pairs[name]
-        extensions = LEAF_EXTENSIONS + more
+    def authority(self, name, key=EC, issuer="root", extensions=CA_EXTENSIONS, **signing):
+        """The certificate of an intermediate, all of which have one subject unless it is given;
+        made once for each name, which is what `issuer` and `order` know it by."""
+        signing.setdefault("subject", "test intermediate")
+        if name not in self.authorities:
+            private_key = self.key(name, key)
+            self.authorities[name] = self.sign(name, private_key, extensions, issuer, **signing)
+        return self.authorities[name]
+
+    def pair(
+        self, name, hosts=(), key=EC, order=FULL, more="", issuer="intermediate",
+        extensions=LEAF_EXTENSIONS, **signing,
+    ):
+        """A chain file and its key, with DNS names for `hosts`; made once for all that ask for the
+        same."""
+        wanted = repr((name, hosts, key, order, more, issuer, extensions, signing))
+        if wanted in self.pairs:
+            return self.pairs[wanted]
+        name = f"{name}-{len(self.pairs)}"
+        extensions += more
         if hosts:
             extensions += "subjectAltName=@hosts\n[hosts]\n"
             extensions += "".join(f"DNS.{i}={host}\n" for i, host in enumerate(hosts))
         private_key = self.key("-".join(key).replace(":", "-"), key)
         parts = {
-            "leaf": self.sign(name, private_key, extensions, "intermediate", **signing),
-            "intermediate": self.intermediate,
+            "leaf": self.sign(name, private_key, extensions, issuer, **signing),
+            **self.authorities,
         }
         chain = self.directory / f"{name}-chain.pem"
         chain.write_text("".join(parts[part].read_text() for part in order))
-        self.pairs[name] = Pair(chain, private_key)
-        return self.pairs[name]
+        self.pairs[wanted] = Pair(chain, private_key)
+        return self.pairs[wanted]

@@ -3,10 +3,30 @@
 import json
 import os
 import re
+import signal
+import time
 
 import pytest
 from client import ALERT_UNRECOGNIZED_NAME, Connection, context
-from pki import EC_224, LEAF_ONLY, MUST_STAPLE, REVERSED, RSA_1024, Pair, openssl
+from pki import (
+    BRAINPOOL,
+    CA_EXTENSIONS,
+    CLIENT_ONLY,
+    EC_224,
+    EC_256K1,
+    EC_384,
+    EC_521,
+    ENCIPHERMENT_ONLY,
+    LEAF_EXTENSIONS,
+    LEAF_ONLY,
+    MUST_STAPLE,
+    REVERSED,
+    RSA,
+    RSA_1024,
+    WITH_ROOT,
+    Pair,
+    openssl,
+)
 from policies import TESTING, policy, server_section
 from process import run
 
@@ -15,6 +35,20 @@ HOSTS = ["mta-sts.example.com", "mta-sts.example.net"]
 
 def by_name(name, hosts=HOSTS, **signing):
     return lambda pki, directory: pki.pair(name, hosts, **signing)
+
+
+def chain(*authorities, order=None, **leaf):
+    """A leaf below intermediates: (name, how it is made), from the top."""
+    names = [name for name, _ in authorities]
+
+    def build(pki, directory):
+        for name, how in authorities:
+            pki.authority(name, **how)
+        signing = {"issuer": names[-1], **leaf}
+        parts = order or ("leaf", *reversed(names))
+        return pki.pair("-".join(["below", *names, *parts]), HOSTS, order=parts, **signing)
+
+    return build
 
 
 def files(certificate=None, private_key=None):
@@ -83,6 +117,12 @@ def self_signed(pki, path):
     )
 
 
+UNSIGNED = "not signed by the one behind it, which has the right name but another key"
+SECOND = "-chain.pem: certificate 2 in it, CN=test intermediate:"
+NAMESAKE = ("namesake", {})
+LOWER = ("lower", {"issuer": "intermediate", "subject": "lower"})
+EXPIRED_INTERMEDIATE = chain(("expired-ca", {"days": (-20, -10)}))
+
 # kind: (pair, severity, code, part of the text)
 KINDS = {
     "expired": (
@@ -117,6 +157,75 @@ KINDS = {
         by_name("twice", order=("leaf", "leaf")),
         *("error", "CERT_CHAIN", "not a chain"),
     ),
+    "intermediate of the same name": (
+        chain(NAMESAKE, issuer="intermediate"),
+        *("error", "CERT_CHAIN", f"-chain.pem: {UNSIGNED}"),
+    ),
+    "intermediate of the same name, further up": (
+        chain(NAMESAKE, LOWER, order=("leaf", "lower", "namesake")),
+        *("error", "CERT_CHAIN", f"-chain.pem: certificate 2 in it, CN=lower: {UNSIGNED}"),
+    ),
+    "intermediate not of an authority": (
+        chain(("no-authority", {"extensions": LEAF_EXTENSIONS})),
+        *("error", "CERT_CHAIN", UNSIGNED),
+    ),
+    "intermediate that may not sign": (
+        chain(("no-signing", {"extensions": CA_EXTENSIONS.replace("keyCertSign,", "")})),
+        *("error", "CERT_CHAIN", UNSIGNED),
+    ),
+    "intermediate that may not have another below": (
+        chain(
+            ("last", {"extensions": CA_EXTENSIONS.replace("TRUE", "TRUE,pathlen:0")}),
+            ("too-low", {"issuer": "last", "subject": "too low"}),
+        ),
+        *("error", "CERT_CHAIN", UNSIGNED),
+    ),
+    "more intermediates than can be verified": (
+        chain(*((f"deep{i}", {"issuer": f"deep{i - 1}" if i else "root"}) for i in range(10))),
+        *("error", "CERT_CHAIN", "too long a chain"),
+    ),
+    "intermediate expired": (
+        EXPIRED_INTERMEDIATE,
+        *("error", "CERT_EXPIRED", f"{SECOND} expired 10 days ago: renew it"),
+    ),
+    "intermediate expires soon": (
+        chain(("soon-ca", {"days": (-1, 6.5)})),
+        *("warning", "CERT_EXPIRES", f"{SECOND} expires in 6 days"),
+    ),
+    "intermediate not yet valid": (
+        chain(("future-ca", {"days": (2, 90)})),
+        *("error", "CERT_NOT_YET", f"{SECOND} not valid yet"),
+    ),
+    "intermediate RSA 1024": (
+        chain(("rsa1024-ca", {"key": RSA_1024})),
+        *("error", "CERT_WEAK", f"{SECOND} a key of 1024 bits"),
+    ),
+    "intermediate P-224": (
+        chain(("p224-ca", {"key": EC_224})),
+        *("error", "CERT_WEAK", f"{SECOND} a key of 224 bits"),
+    ),
+    "intermediate secp256k1": (
+        chain(("k1-ca", {"key": EC_256K1})),
+        *("error", "CERT_WEAK", f"{SECOND} a key on a curve that senders do not take"),
+    ),
+    "intermediate SHA-1": (
+        chain(("sha1-ca", {"md": "sha1"})),
+        *("error", "CERT_WEAK", f"{SECOND} signed with MD5 or SHA-1"),
+    ),
+    "intermediate for clients": (
+        chain(("client-ca", {"extensions": CA_EXTENSIONS + "extendedKeyUsage=clientAuth\n"})),
+        *("error", "CERT_USAGE", f"{SECOND} its extendedKeyUsage lacks serverAuth"),
+    ),
+    "for clients": (
+        by_name("client", extensions=CLIENT_ONLY),
+        *("error", "CERT_USAGE", "its extendedKeyUsage lacks serverAuth"),
+    ),
+    "key for encipherment": (
+        by_name("encipherment", key=RSA, extensions=ENCIPHERMENT_ONLY),
+        *("error", "CERT_USAGE", "its keyUsage lacks digitalSignature"),
+    ),
+    "secp256k1": (by_name("k1", key=EC_256K1), "error", "CERT_WEAK", "a key on a curve"),
+    "brainpool": (by_name("brainpool", key=BRAINPOOL), "error", "CERT_WEAK", "a key on a curve"),
     "no certificate file": (files(missing), "error", "CERT_FILE", "No such file or directory"),
     "certificate a directory": (files(a_directory), "error", "CERT_FILE", "is a directory"),
     "certificate a pipe": (files(a_pipe), "error", "CERT_FILE", "is not a regular file"),
@@ -169,6 +278,49 @@ def test_good_pair_has_no_findings(check, pair):
     assert result.returncode == 0
     assert [code for _, code, _ in findings(result)] == ["PUBLISH_ORDER"]
     assert result.stdout.decode().endswith("domains: 2, policies: 1, errors: 0, warnings: 0\n")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        by_name("with-root", order=WITH_ROOT),
+        by_name("p384", key=EC_384),
+        by_name("p521", key=EC_521),
+        by_name("no-usage", extensions=""),
+        by_name("any-usage", extensions=CLIENT_ONLY.replace("Auth", "Auth,anyExtendedKeyUsage")),
+        by_name("rsa-good", key=RSA),
+        chain(LOWER, order=("leaf", "lower", "intermediate", "root")),
+        chain(("rsa-ca", {"key": RSA}), order=("leaf", "rsa-ca", "root")),
+        chain(("p384-ca", {"key": EC_384}), md="sha384"),
+        chain(("p521-ca", {"key": EC_521}), md="sha512"),
+    ],
+    ids=[
+        *("root sent too", "P-384", "P-521", "any use", "any extended use", "RSA"),
+        *("two intermediates", "RSA intermediate", "P-384 intermediate", "P-521 intermediate"),
+    ],
+)
+def test_good_chain_has_no_findings(check, pki, directory, build):
+    result = check(build(pki, directory), TESTING)
+    assert [code for _, code, _ in findings(result)] == ["PUBLISH_ORDER"]
+    assert result.returncode == 0
+
+
+def test_all_that_is_wrong_with_a_chain_is_said(check, pki, directory):
+    bad = chain(
+        ("bad-ca", {"days": (-20, -10), "key": RSA_1024}), days=(-20, -15), extensions=CLIENT_ONLY
+    )
+    found = findings(check(bad(pki, directory), TESTING))
+    assert [(code, "certificate 2" in text) for _, code, text in found] == [
+        *(("CERT_WEAK", True), ("CERT_USAGE", False)),
+        *(("CERT_EXPIRED", False), ("CERT_EXPIRED", True)),
+    ]
+
+
+def test_name_of_an_intermediate_is_escaped(check, pki, directory):
+    hostile = chain(("hostile-ca", {"days": (-20, -10), "subject": "\x1b[31m\r\nerror"}))
+    result = check(hostile(pki, directory), TESTING)
+    assert [code for _, code, _ in findings(result)] == ["CERT_EXPIRED"]
+    assert b"\x1b" not in result.stdout
 
 
 def test_wildcard_covers_one_label(check, pki):
@@ -238,7 +390,12 @@ def other_policy(pair):
 
 
 @pytest.mark.parametrize(
-    "kind", ["no certificate file", "key of another", "another host", "RSA 1024", "must-staple"]
+    "kind",
+    [
+        *("no certificate file", "key of another", "another host", "RSA 1024", "must-staple"),
+        *("intermediate of the same name", "intermediate RSA 1024", "for clients"),
+        *("key for encipherment", "secp256k1"),
+    ],
 )
 def test_one_bad_domain_leaves_the_others_served(serve, pki, directory, fetch, kind):
     build, _, code, _ = KINDS[kind]
@@ -255,8 +412,13 @@ def test_one_bad_domain_leaves_the_others_served(serve, pki, directory, fetch, k
         assert connection.alert() == ALERT_UNRECOGNIZED_NAME
 
 
-def test_expired_certificate_is_served_on_with_an_error(serve, pki):
-    expired = pki.pair("expired", HOSTS, days=(-20, -10))
+@pytest.mark.parametrize(
+    "build",
+    [by_name("expired", days=(-20, -10)), EXPIRED_INTERMEDIATE],
+    ids=["leaf", "intermediate"],
+)
+def test_expired_certificate_is_served_on_with_an_error(serve, pki, directory, build):
+    expired = build(pki, directory)
     server = serve(
         **expired._asdict(), allow=["^level=error event=finding code=CERT_EXPIRED "]
     )
@@ -266,6 +428,22 @@ def test_expired_certificate_is_served_on_with_an_error(serve, pki):
         with pytest.raises(OSError, match="certificate has expired"):
             connection.handshake()
         server.wait_for("event=handshake_failed .*reason=alert_certificate_expired ")
+
+
+def test_the_certificate_of_a_chain_that_expires_first_is_measured(serve, pki, directory):
+    metrics = directory / "metrics.prom"
+    pair = chain(("soon-ca", {"days": (-1, 6.5)}))(pki, directory)
+    server = serve(
+        **pair._asdict(),
+        allow=["^level=warning event=finding code=CERT_EXPIRES "],
+        metrics_file=metrics,
+    )
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
+    gauge = r"^mta_stsd_certificate_not_after_seconds\S* (\d+)$"
+    ends = re.findall(gauge, metrics.read_text(), re.M)
+    assert {int(end) - round(time.time()) for end in ends} <= set(range(6 * 86400, 7 * 86400))
+    assert len(ends) == len(HOSTS)
 
 
 def test_without_a_usable_domain_nothing_starts(write_ini, pki, directory):

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from client import HOST
+from pki import LEAF_ONLY
 from policies import ENFORCED, MX, RUA, TESTING, TESTING_BODY, policy, server_section
 from process import SCALE, run
 
@@ -112,6 +113,14 @@ def test_another_certificate_is_found_out(serve, probe, pki):
     keys = pki.pair("other-good", HOSTS)
     fault = "certificate_not_ours"
     assert probe(server.address, keys=keys) == complaint(server.address, fault)
+
+
+def test_a_chain_that_is_longer_than_that_of_the_ini_is_ours_as_well(serve, probe, pki, pair):
+    leaf = pki.pair("leaf-only", HOSTS, order=LEAF_ONLY)
+    longer = leaf.certificate.with_name("longer.pem")
+    longer.write_text(leaf.certificate.read_text() + pki.intermediate.read_text())
+    server = serve(certificate=longer, private_key=leaf.private_key)
+    assert probe(server.address, keys=leaf)[0] == 0
 
 
 def test_expired_certificate_is_found_out(serve, probe, pki):
