@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "log.h"
+
 struct tls_store *snapshot_load_store(const struct config *config, const struct tls_store *previous,
                                       struct finding_list *findings)
 {
@@ -87,4 +89,23 @@ long long snapshot_days_left(const struct snapshot *snapshot)
             (first == 0 || not_after < first))
             first = not_after;
     return (long long)(first - now) / 86400;
+}
+
+void snapshot_remind(const struct snapshot *snapshot)
+{
+    const struct config *config = &snapshot->config;
+    time_t now = time(NULL), not_after, last = 0;
+
+    for (size_t i = 0; i < config->domain_count; i++) {
+        if (!tls_store_not_after(snapshot->store, config->domains[i].host, &not_after) ||
+            not_after == last)
+            continue;
+        last = not_after;
+        long long days = (long long)(not_after - now) / 86400;
+        bool expired = not_after < now;
+        if (expired || days == 21 || days == 7 || days == 1)
+            log_text(expired ? LOG_ERROR : LOG_WARNING, "certificate",
+                     "%s: the certificate %s; days left: %lld", config->domains[i].host,
+                     expired ? "has expired, senders refuse it" : "expires soon", days);
+    }
 }

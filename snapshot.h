@@ -30,6 +30,8 @@ bool snapshot_is_current(const struct snapshot *snapshot);
 uint64_t snapshot_fingerprint(const struct snapshot *snapshot);
 /* The least number of days that a certificate in use has left. */
 long long snapshot_days_left(const struct snapshot *snapshot);
+/* Logs the certificates in use that have expired or are about to (21, 7 and 1 days). */
+void snapshot_remind(const struct snapshot *snapshot);
 
 /* The certificates of every domain in the configuration. NULL without memory, as the findings say.
  */

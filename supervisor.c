@@ -6,6 +6,7 @@
  */
 #include "supervisor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -108,6 +109,7 @@ static void promote(struct supervisor *s)
 {
     bool first = s->current == NULL;
 
+    assert(s->next != NULL);
     s->promote_at = NEVER;
     s->served_errors = s->errors;
     snapshot_free(s->current);
@@ -213,26 +215,6 @@ static void look_at_files(struct supervisor *s)
         s->refused = false;
         s->errors = s->served_errors;
         tell_status(s, "");
-    }
-}
-
-/* Once a day: certificates that have expired or are about to. */
-static void remind(const struct supervisor *s)
-{
-    const struct config *config = &s->current->config;
-    time_t now = time(NULL), not_after, last = 0;
-
-    for (size_t i = 0; i < config->domain_count; i++) {
-        if (!tls_store_not_after(s->current->store, config->domains[i].host, &not_after) ||
-            not_after == last)
-            continue;
-        last = not_after;
-        long long days = (long long)(not_after - now) / 86400;
-        bool expired = not_after < now;
-        if (expired || days == 21 || days == 7 || days == 1)
-            log_text(expired ? LOG_ERROR : LOG_WARNING, "certificate",
-                     "%s: the certificate %s; days left: %lld", config->domains[i].host,
-                     expired ? "has expired, senders refuse it" : "expires soon", days);
     }
 }
 
@@ -349,7 +331,7 @@ static void tick(struct supervisor *s, int64_t now)
     }
     if (now >= s->remind_at) {
         s->remind_at = now + DAY_MS;
-        remind(s);
+        snapshot_remind(s->current); /* once a day */
     }
 }
 
@@ -365,6 +347,17 @@ static int timeout_ms(const struct supervisor *s, int64_t now)
     return next == NEVER ? -1 : next <= now ? 0 : (int)(next - now);
 }
 
+/* What the workers say may be what the next step has waited for. */
+static void move_on(struct supervisor *s)
+{
+    if (s->next != NULL && pool_count_ready(&s->pool, s->generation + 1) == s->workers_wanted)
+        hand_over(s);
+    if (s->promote_at != NEVER && !pool_accepts(&s->pool, s->generation))
+        promote(s);
+    if (s->current != NULL)
+        pool_go(&s->pool, s->generation);
+}
+
 static void wait_for_events(struct supervisor *s)
 {
     struct pollfd fds[POOL_SIZE + 1] = {{.fd = s->signal_fd, .events = POLLIN}};
@@ -373,12 +366,8 @@ static void wait_for_events(struct supervisor *s)
     if (poll(fds, count, timeout_ms(s, monotonic_ms())) <= 0)
         return;
     pool_hear(&s->pool, fds + 1, count - 1);
-    if (s->next != NULL && pool_count_ready(&s->pool, s->generation + 1) == s->workers_wanted)
-        hand_over(s);
-    if (s->promote_at != NEVER && !pool_accepts(&s->pool, s->generation))
-        promote(s);
-    if (!s->stopping && s->current != NULL)
-        pool_go(&s->pool, s->generation);
+    if (!s->stopping)
+        move_on(s);
     if (fds[0].revents != 0)
         handle_signals(s);
 }

@@ -14,7 +14,7 @@
 
 #define AT_ONCE 64         /* child processes */
 #define DNS_LIMIT_MS 25000 /* libresolv waits without end for an answer over TCP */
-#define GRACE_MS 10000      /* a job ends by itself at its time-out; later it is killed */
+#define GRACE_MS 10000     /* a job ends by itself at its time-out; later it is killed */
 #define FETCHES_MAX (FACTS_ADDRESSES_MAX + FACTS_ENDPOINTS_MAX) /* of a domain */
 #define SMTPS_MAX (FACTS_MX_MAX * FACTS_ADDRESSES_MAX)
 
