@@ -83,13 +83,13 @@ class Starter:
         self.pair = pair
         self.cleanup = contextlib.ExitStack()
 
-    def __call__(self, *policies, allow=(), env=None, **server):
+    def __call__(self, *policies, allow=(), env=None, binary=None, **server):
         """Serves `policies`, sections of an INI file, with these keys in [server]."""
         server.setdefault("certificate", self.pair.certificate)
         server.setdefault("private_key", self.pair.private_key)
         path = Path(tempfile.mkdtemp(prefix="s", dir=self.workspace)) / "a.ini"
         path.write_text("\n".join([server_section(**server), *(policies or [TESTING])]))
-        return self.start(path, allow, env)
+        return self.start(path, allow, env, binary=binary)
 
     def start(self, ini, allow=(), env=None, **how):
         server = process.Server(ini, allow, env, **how)
@@ -134,6 +134,33 @@ def fetch(trust):
 def measure():
     """Keeps a line for the end of the run."""
     return measurements.append
+
+
+# What cannot be had under a wrapper, and why. Tests that want one of these, or are marked so, are
+# left out there; they are run without it.
+UNWRAPPED = {
+    "strace": "strace and valgrind both want to run the program",
+    "clock_library": "valgrind has its own libraries to load first",
+}
+
+
+def reason_against_wrapper(item):
+    mark = item.get_closest_marker("unwrapped")
+    reasons = [UNWRAPPED[name] for name in UNWRAPPED if name in item.fixturenames]
+    return mark.args[0] if mark else reasons[0] if reasons else None
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "unwrapped(reason): left out under a wrapper")
+
+
+def pytest_collection_modifyitems(config, items):
+    left = [item for item in items if process.WRAPPER and reason_against_wrapper(item)]
+    for item in left:
+        measurements.append(f"left out: {item.name}: {reason_against_wrapper(item)}")
+        items.remove(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_terminal_summary(terminalreporter):

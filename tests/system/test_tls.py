@@ -5,7 +5,9 @@ import random
 import re
 import socket
 import ssl
+import statistics
 import subprocess
+import time
 
 import pytest
 from client import (
@@ -83,6 +85,15 @@ def test_tls_1_3_is_spoken_by_the_library_that_has_it(site, pki, has_tls13):
     since = site.mark()
     assert ask(site.address, settings).body == TESTING_BODY
     site.wait_for("event=fetch .* tls=1.3 ", since)
+
+
+def test_fifty_fetches_in_a_row_are_answered(site, pki, version, measure):
+    settings, seconds = context(pki.root, version), []
+    for _ in range(50):
+        started = time.monotonic()
+        assert ask(site.address, settings).body == TESTING_BODY
+        seconds.append(time.monotonic() - started)
+    measure(f"a fetch over {version.name}: {1000 * statistics.median(seconds):.1f} ms (median of 50)")
 
 
 @pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from client import REQUEST, Connection, ask, connect, is_gone
 from policies import TESTING, TESTING_BODY, server_section
-from process import DEADLINE, NOT_LOGFMT, SCALE, WRAPPER, Server, program, session_members
+from process import DEADLINE, NOT_LOGFMT, SCALE, Server, program, session_members
 from test_conn import SHORT, age, wait_open
 
 ROOT = os.geteuid() == 0
@@ -56,8 +56,6 @@ def worker_of(server):
 
 @pytest.fixture(scope="module")
 def strace():
-    if WRAPPER:
-        pytest.skip("strace and valgrind both want to run the program")
     if shutil.which("strace") is None:
         pytest.skip("no strace")
     command = ["strace", "-D", "-o", "/dev/null", "-e", "inject=accept4:error=EMFILE", "true"]
@@ -160,7 +158,7 @@ def test_the_error_of_one_client_does_not_delay_the_next(serve_traced, fetch, er
 # Descriptors.
 
 # valgrind has limits of its own, and gives its own answers to getrlimit.
-own_limits = pytest.mark.skipif(bool(WRAPPER), reason="valgrind has its own limit of descriptors")
+own_limits = pytest.mark.unwrapped("valgrind has its own limit of descriptors")
 
 
 @pytest.fixture
@@ -335,7 +333,7 @@ def serve_mutely(write_ini, directory, pair):
         yield start
 
 
-@pytest.mark.skipif(bool(WRAPPER), reason="valgrind does not start without standard error")
+@pytest.mark.unwrapped("valgrind does not start without standard error")
 @pytest.mark.parametrize("numbers", [(2,), (0, 1, 2)], ids=["error", "all three"])
 def test_with_closed_standard_descriptors_it_serves_and_logs_to_no_client(
     serve_mutely, fetch, numbers
@@ -602,8 +600,6 @@ class Clock:
 
 @pytest.fixture(scope="session")
 def clock_library(workspace):
-    if WRAPPER:
-        pytest.skip("valgrind has its own libraries to load first")
     binary = Path(program()).read_bytes()
     if b"/ld-linux" not in binary:
         pytest.skip("nothing can be loaded before a static program")
@@ -695,7 +691,7 @@ def test_a_death_among_forged_ones_is_noticed(serve, fetch):
     fetch(server)
 
 
-@pytest.mark.skipif(bool(WRAPPER), reason="128 workers take minutes under valgrind")
+@pytest.mark.unwrapped("128 workers take minutes under valgrind")
 def test_clients_that_hold_old_workers_delay_a_reload_and_no_more(serve, trust, fetch):
     server = serve(
         workers=1, max_per_source=0, timeout=60, allow=["event=(worker_failed|reload_failed) "]
