@@ -48,6 +48,13 @@ static bool wait_socket(struct client *client, short events)
     return fail(client, strerror(errno));
 }
 
+/* A connection that could not be made. */
+static bool fail_connect(struct client *client, int error)
+{
+    client->no_route = error == ENETUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+    return fail(client, strerror(error));
+}
+
 bool client_connect(struct client *client, const struct address *address)
 {
     int error = 0, on = 1;
@@ -55,16 +62,19 @@ bool client_connect(struct client *client, const struct address *address)
 
     client->fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (client->fd < 0)
-        return fail(client, strerror(errno));
+        return fail_connect(client, errno);
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(client->fd, (const struct sockaddr *)&address->storage, address->len) == 0)
         return true;
     if (errno != EINPROGRESS)
-        return fail(client, strerror(errno));
+        return fail_connect(client, errno);
     if (!wait_for(client, POLLOUT))
         return false;
-    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0)
-        return fail(client, strerror(error));
+    if (getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        return fail(client, strerror(errno));
+    /* Who resets it had accepted it first. */
+    if (error != 0 && error != ECONNRESET)
+        return fail_connect(client, error);
     return true;
 }
 

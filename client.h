@@ -16,6 +16,7 @@ struct client {
     int fd;               /* owned; -1: none */
     struct tls_conn *tls; /* owned; NULL while nothing is encrypted */
     int64_t deadline;     /* monotonic milliseconds */
+    bool no_route;        /* the fault is that this machine has no way there */
     bool timed_out;       /* the fault is that the deadline has come */
     const char *fault; /* after a failure: why; lives as long as the client and strerror's text */
 };

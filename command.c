@@ -68,8 +68,9 @@ int command_check(const struct options *options)
     bool good = finding_list_ok(&findings);
     print_findings(&findings, options->json, stdout);
     if (!options->json)
-        printf("%s: domains: %zu, policies: %zu, errors: %zu, warnings: %zu\n", options->config,
-               config.domain_count, config.policy_count, findings.errors, findings.warnings);
+        printf("%s: domains: %zu, usable: %zu, policies: %zu, errors: %zu, warnings: %zu\n",
+               options->config, config.domain_count, store == NULL ? 0 : tls_store_usable(store),
+               config.policy_count, findings.errors, findings.warnings);
     tls_store_free(store);
     finding_list_free(&findings);
     config_free(&config);

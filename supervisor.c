@@ -126,6 +126,7 @@ static void promote(struct supervisor *s)
     s->failures = 0;
     tell_status(s, "READY=1\n");
     s->report_at = 0;
+    pool_go(&s->pool, s->generation);
 }
 
 static void refuse_reload(struct supervisor *s, const char *why)
@@ -276,6 +277,9 @@ static void begin_stop(struct supervisor *s)
     if (s->stopping)
         return;
     s->stopping = true;
+    /* The old workers accept nobody more: the new ones take who waits, and then end as well. */
+    if (s->promote_at != NEVER)
+        pool_go(&s->pool, s->generation + 1);
     s->give_up_at = s->promote_at = NEVER;
     notify_send("STOPPING=1\n");
     /* New clients are refused at once instead of waiting for nothing. */
@@ -310,11 +314,11 @@ static void handle_signals(struct supervisor *s)
 /* Whatever is due. */
 static void tick(struct supervisor *s, int64_t now)
 {
-    s->kill_at = pool_kill_late(&s->pool, now);
     if (now >= s->promote_at)
         promote(s); /* an old worker that hangs is killed in its time */
     if (now >= s->give_up_at)
         give_up_generation(s, "the new workers are not ready in time");
+    s->kill_at = pool_kill_late(&s->pool, now);
     if (s->stopping || s->current == NULL)
         return;
     if (now >= s->look_at) {
@@ -363,13 +367,13 @@ static void wait_for_events(struct supervisor *s)
     struct pollfd fds[POOL_SIZE + 1] = {{.fd = s->signal_fd, .events = POLLIN}};
     nfds_t count = 1 + pool_poll_fds(&s->pool, fds + 1);
 
-    if (poll(fds, count, timeout_ms(s, monotonic_ms())) <= 0)
-        return;
-    pool_hear(&s->pool, fds + 1, count - 1);
+    if (poll(fds, count, timeout_ms(s, monotonic_ms())) > 0) {
+        pool_hear(&s->pool, fds + 1, count - 1);
+        if (fds[0].revents != 0)
+            handle_signals(s);
+    }
     if (!s->stopping)
         move_on(s);
-    if (fds[0].revents != 0)
-        handle_signals(s);
 }
 
 static sigset_t signals_wanted(void)

@@ -285,7 +285,7 @@ enum tls_result tls_conn_handshake(struct tls_conn *conn)
     int error = mbedtls_ssl_handshake(&conn->ssl);
 
     conn->handshake_done = error == 0;
-    if (error != 0 && conn->is_client)
+    if (error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && conn->is_client)
         tls_client_set_reason(conn);
     return translate(conn, error);
 }

@@ -60,6 +60,19 @@ bool checks_unanswered(struct checks *checks, enum dns_status status, const char
     return true;
 }
 
+void checks_no_route(struct checks *checks, const char *subject, const char *fault)
+{
+    checks_add(checks, FINDING_UNTESTED, "NO_ROUTE", subject,
+               "this machine has no way to that address: %s", fault);
+}
+
+void checks_more(struct checks *checks, const struct dns_addresses *addresses, const char *name)
+{
+    if (addresses->more)
+        checks_add(checks, FINDING_UNTESTED, "ADDRESSES_MANY", name,
+                   "only %d of its addresses were looked at", FACTS_ADDRESSES_MAX);
+}
+
 enum finding_severity checks_by_mode(const struct checks *checks)
 {
     return checks->policy_known && checks->policy.mode == POLICY_MODE_ENFORCE ? FINDING_ERROR

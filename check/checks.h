@@ -44,6 +44,9 @@ void checks_fix(struct checks *checks, const char *line, const char *host);
 /* "not tested", for a question that the resolver did not answer; true if it is one of those. */
 bool checks_unanswered(struct checks *checks, enum dns_status status, const char *subject,
                        const char *type);
+/* "not tested": an address that there is no way to from here; more addresses than are looked at. */
+void checks_no_route(struct checks *checks, const char *subject, const char *fault);
+void checks_more(struct checks *checks, const struct dns_addresses *addresses, const char *name);
 /* Error under enforce, warning otherwise. */
 enum finding_severity checks_by_mode(const struct checks *checks);
 

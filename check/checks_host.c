@@ -66,18 +66,18 @@ static bool judge_http(struct checks *checks, const struct fetch_facts *fetch, c
 {
     const struct connection_facts *connection = &fetch->connection;
 
-    if (connection->timed_out) {
-        checks_add(checks, FINDING_ERROR, "HTTP_SLOW", subject,
-                   "no whole answer within %lld seconds", (long long)connection->ms / 1000);
-    } else if (fetch->malformed || (connection->stage != STAGE_ANSWERED && !fetch->too_large)) {
-        checks_add(checks, FINDING_ERROR, "HTTP_SYNTAX", subject, "%s", connection->fault);
-    } else if (fetch->status != 200) {
+    if (fetch->status != 0 && fetch->status != 200) {
         checks_add(checks, FINDING_ERROR, "HTTP_STATUS", subject, "status %d%s%s%s", fetch->status,
                    fetch->status / 100 == 3 ? " to " : "",
                    fetch->status / 100 == 3 ? fetch->location : "",
                    fetch->status / 100 == 3
                        ? ": senders must not follow redirects; serve the policy itself"
                        : ": senders want 200 and nothing else");
+    } else if (connection->timed_out) {
+        checks_add(checks, FINDING_ERROR, "HTTP_SLOW", subject,
+                   "no whole answer within %lld seconds", (long long)connection->ms / 1000);
+    } else if (fetch->malformed || (connection->stage != STAGE_ANSWERED && !fetch->too_large)) {
+        checks_add(checks, FINDING_ERROR, "HTTP_SYNTAX", subject, "%s", connection->fault);
     } else if (fetch->too_large) {
         checks_add(checks, FINDING_ERROR, "HTTP_SIZE", subject,
                    "more than %d octets: senders stop reading there", FACTS_BODY_MAX);
@@ -140,13 +140,16 @@ static const struct fetch_facts *judge_addresses(struct checks *checks)
 
     for (unsigned i = 0; i < addresses->count; i++)
         unreachable += checks->facts->host[i] != NULL && checks->facts->host[i]->connection.done &&
-                       checks->facts->host[i]->connection.stage == STAGE_NOTHING;
+                       checks->facts->host[i]->connection.stage == STAGE_NOTHING &&
+                       !checks->facts->host[i]->connection.no_route;
     for (unsigned i = 0; i < addresses->count; i++) {
         const struct fetch_facts *fetch = checks->facts->host[i];
         checks_subject(subject, checks->host, &addresses->items[i]);
         if (fetch == NULL || !fetch->connection.done) {
             checks_add(checks, FINDING_UNTESTED, "CHECK_FAILED", subject,
                        "the check of this address ended before its time");
+        } else if (fetch->connection.no_route) {
+            checks_no_route(checks, subject, fetch->connection.fault);
         } else if (fetch->connection.stage == STAGE_NOTHING) {
             checks_add(checks, unreachable == addresses->count ? FINDING_ERROR : FINDING_WARNING,
                        "HOST_CONNECT", subject, "%s%s", fetch->connection.fault,
@@ -170,6 +173,7 @@ void checks_policy_host(struct checks *checks)
         checks_add(checks, FINDING_ERROR, "HOST_NOADDR", checks->host,
                    "it has no A and no AAAA record%s: let it lead to the policy host",
                    addresses->alias ? " at the end of its CNAME" : "");
+    checks_more(checks, addresses, checks->host);
     const struct fetch_facts *first = judge_addresses(checks);
     if (first != NULL)
         checks_policy(checks, first->body, first->body_len);

@@ -215,7 +215,8 @@ static bool is_blocked(const struct domain_facts *facts)
             const struct smtp_facts *smtp = facts->mx[m][a];
             all++;
             silent += smtp != NULL && smtp->connection.done &&
-                      smtp->connection.stage == STAGE_NOTHING && smtp->connection.timed_out;
+                      smtp->connection.stage == STAGE_NOTHING &&
+                      (smtp->connection.timed_out || smtp->connection.no_route);
         }
     return all > 0 && silent == all;
 }
@@ -231,6 +232,8 @@ static void judge_connections(struct checks *checks, unsigned m)
         if (smtp == NULL || !smtp->connection.done)
             checks_add(checks, FINDING_UNTESTED, "CHECK_FAILED", subject,
                        "the check of this address ended before its time");
+        else if (smtp->connection.no_route)
+            checks_no_route(checks, subject, smtp->connection.fault);
         else if (smtp->connection.stage == STAGE_NOTHING)
             checks_add(checks, FINDING_WARNING, "MX_UNREACHABLE", subject, "%s",
                        smtp->connection.fault);
@@ -256,6 +259,7 @@ static bool judge_host(struct checks *checks, const struct dns_mx *mx)
         checks_add(checks, FINDING_WARNING, "MX_CNAME", mx->name,
                    "an MX record must not lead to an alias (RFC 2181 section 10.3): some senders "
                    "then compare the other name");
+    checks_more(checks, &mx->addresses, mx->name);
     if (mx->addresses.count == 0 && !unanswered)
         checks_add(checks, FINDING_ERROR, "MX_NOADDR", mx->name, "it has no A and no AAAA record");
     judge_dane(checks, mx);

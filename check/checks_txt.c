@@ -20,7 +20,10 @@ struct selection {
 
 static bool begins(const struct dns_text *text, const char *with)
 {
-    return strncmp(text->bytes, with, strlen(with)) == 0;
+    char next = text->bytes[strlen(with)];
+
+    return strncmp(text->bytes, with, strlen(with)) == 0 &&
+           (next == '\0' || strchr("; \t", next) != NULL);
 }
 
 static struct selection select_texts(const struct dns_texts *texts, const char *version)
@@ -298,7 +301,7 @@ static void judge_missing_tlsrpt(struct checks *checks, const char *subject)
     if (select_texts(&dns->rpt_misnamed, TLSRPT).count > 0)
         checks_add(checks, FINDING_WARNING, "TXT_WRONG_NAME", misnamed,
                    "the TLS-RPT record stands here; its place is %s", subject);
-    if (select_texts(&dns->rpt, "v=TSLRPT").count > 0)
+    if (select_texts(&dns->rpt, "v=TSLRPTv1").count > 0)
         checks_add(checks, FINDING_WARNING, "TXT_WRONG_NAME", subject,
                    "it says v=TSLRPT...: the version is spelt " TLSRPT);
 }

@@ -18,7 +18,7 @@
 
 #define ANSWER_MAX 65535
 #define ALIASES_MAX 8     /* in a row */
-#define TIMEOUT_SECONDS 2 /* for the first of two attempts; the second waits twice as long */
+#define TIMEOUT_SECONDS 2 /* for each of two attempts */
 #define SILENCE_MAX 2     /* questions without an answer before the resolver is given up */
 #ifndef RES_TRUSTAD
 #define RES_TRUSTAD 0
@@ -69,10 +69,18 @@ static bool dns_open(struct dns *dns, const struct address *resolver)
         return false;
     dns->state.retrans = TIMEOUT_SECONDS;
     dns->state.retry = 2;
-    /* As dig does: SERVFAIL is an answer, and not the same as silence. */
-    dns->state.pfcode = 1;
     dns->state.options |= RES_USE_EDNS0 | RES_TRUSTAD;
     return resolver == NULL || set_resolver(&dns->state, resolver);
+}
+
+/* Whether the last answer, which libresolv does not hand on, was an error of the server: SERVFAIL
+ * is not the same as silence. */
+static bool was_refused(const struct dns *dns)
+{
+    bool response = (dns->answer[2] & 0x80) != 0;
+    unsigned code = dns->answer[3] & 0x0fu;
+
+    return response && (code == ns_r_servfail || code == ns_r_notimpl || code == ns_r_refused);
 }
 
 static enum dns_status status_of_failure(struct dns *dns, int error)
@@ -83,8 +91,10 @@ static enum dns_status status_of_failure(struct dns *dns, int error)
     case NO_DATA:
         return DNS_NODATA;
     default:
-        if (error != ETIMEDOUT && error != ECONNREFUSED)
+        if (was_refused(dns) || (error != ETIMEDOUT && error != ECONNREFUSED)) {
+            dns->silent = 0;
             return DNS_SERVFAIL;
+        }
         dns->silent++;
         return DNS_TIMEOUT;
     }
@@ -145,6 +155,25 @@ static int answer_length(const unsigned char *answer, size_t size)
     return (int)len;
 }
 
+static bool take_nothing(void *into, const ns_msg *message, const ns_rr *record)
+{
+    (void)into;
+    (void)message;
+    (void)record;
+    return true;
+}
+
+/* In an answer that says that there is nothing, whatever records it holds. */
+static void look_for_alias(const struct dns *dns, struct question *question, char name[NS_MAXDNAME])
+{
+    struct question copy = *question;
+
+    copy.take = take_nothing;
+    read_answer(dns->answer, answer_length(dns->answer, sizeof dns->answer), &copy, name);
+    question->alias = copy.alias;
+    question->authenticated = copy.authenticated;
+}
+
 static enum dns_status dns_ask(struct dns *dns, const char *first, struct question *question)
 {
     char name[NS_MAXDNAME];
@@ -165,10 +194,10 @@ static enum dns_status dns_ask(struct dns *dns, const char *first, struct questi
             status = status_of_failure(dns, errno);
             /* The name that is not there may be at the end of an alias. */
             if (status == DNS_NXDOMAIN || status == DNS_NODATA)
-                read_answer(dns->answer, answer_length(dns->answer, sizeof dns->answer), question,
-                            name);
+                look_for_alias(dns, question, name);
             return status;
         }
+        dns->silent = 0;
         status = len > (int)sizeof dns->answer ? DNS_MALFORMED
                                                : read_answer(dns->answer, len, question, name);
     }
@@ -197,7 +226,8 @@ static bool take_text(void *into, const ns_msg *message, const ns_rr *record)
     /* With too many, those that look like a record of ours are worth more. */
     if (texts->count < FACTS_TEXTS_MAX)
         texts->items[texts->count] = text;
-    else if (strncmp(text.bytes, "v=", 2) == 0)
+    else if (strncmp(text.bytes, "v=", 2) == 0 &&
+             strncmp(texts->items[FACTS_TEXTS_MAX - 1].bytes, "v=", 2) != 0)
         texts->items[FACTS_TEXTS_MAX - 1] = text;
     texts->count++;
     return true;
@@ -212,8 +242,10 @@ static bool take_address(void *into, const ns_msg *message, const ns_rr *record)
     (void)message;
     if (ns_rr_rdlen(*record) != (v6 ? 16 : 4))
         return false;
-    if (addresses->count == FACTS_ADDRESSES_MAX)
+    if (addresses->count == FACTS_ADDRESSES_MAX) {
+        addresses->more = true;
         return true;
+    }
     if (v6) {
         struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
         memcpy(&in6.sin6_addr, ns_rr_rdata(*record), 16);

@@ -17,7 +17,7 @@
 
 #define FACTS_NAME_SIZE 256   /* a DNS name with its NUL */
 #define FACTS_TEXT_SIZE 1024  /* a TXT value; longer ones are cut */
-#define FACTS_TEXTS_MAX 8     /* records at a name */
+#define FACTS_TEXTS_MAX 32    /* records at a name */
 #define FACTS_ADDRESSES_MAX 8 /* of a host */
 #define FACTS_MX_MAX 10       /* hosts of a domain */
 #define FACTS_ENDPOINTS_MAX 4 /* https report addresses */
@@ -50,6 +50,7 @@ struct dns_texts {
 struct dns_addresses {
     enum dns_status v4, v6;
     bool alias;     /* the name is a CNAME */
+    bool more;      /* than could be kept */
     unsigned count; /* kept, ports zero */
     struct address items[FACTS_ADDRESSES_MAX];
 };
@@ -107,6 +108,7 @@ struct connection_facts {
     bool done;
     enum stage stage;
     bool timed_out;
+    bool no_route;                /* from here to that address, such as IPv6 where there is none */
     bool refused_version;         /* no TLS version in common */
     char fault[FACTS_FAULT_SIZE]; /* why it did not come further */
     char tls[8];                  /* "1.3" */

@@ -14,6 +14,7 @@
 #include "text.h"
 
 #define HEAD_MAX 16384
+#define INTERIM_MAX 4
 #define MOMENT_MS 300
 #define ANSWER_SIZE                                                                                \
     (HEAD_MAX + 2 * FACTS_BODY_MAX) /* a chunked body has more bytes than it says                  \
@@ -41,6 +42,7 @@ void connection_fault(struct connection_facts *facts, const struct client *clien
     const char *fault = client->fault == NULL ? "failed" : client->fault;
 
     facts->timed_out = client->timed_out;
+    facts->no_route = client->no_route;
     copy_text(facts->fault, sizeof facts->fault, fault, strlen(fault));
     facts->refused_version =
         client->tls != NULL && !client->timed_out && strstr(fault, "protocol_version") != NULL;
@@ -221,9 +223,22 @@ static bool read_length(struct fetch *f, size_t *wanted)
     return !f->facts->too_large;
 }
 
+/* Heads of interim answers (RFC 9110 section 15.2) are passed over; 0 if there is no other. */
+static size_t read_final_head(struct fetch *f)
+{
+    for (int interim = 0; interim < INTERIM_MAX; interim++) {
+        size_t at = read_head(f);
+        if (at == 0 || f->facts->status / 100 != 1)
+            return at;
+        f->len -= at;
+        memmove(f->answer, f->answer + at, f->len + 1);
+    }
+    return malformed(f, "interim answers without end");
+}
+
 static bool read_answer(struct fetch *f)
 {
-    size_t at = read_head(f);
+    size_t at = read_final_head(f);
     size_t wanted = SIZE_MAX;
 
     if (at == 0)

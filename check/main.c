@@ -344,6 +344,7 @@ int main(int argc, char *argv[])
     if (isatty(STDERR_FILENO))
         p.options.progress = show_progress;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored, children could not be waited for */
     if (!tls_init())
         complain("the TLS library does not start", NULL);
     else if (read_options(&p, argc, argv))

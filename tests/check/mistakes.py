@@ -126,6 +126,17 @@ HOSTS = [
         [warning("HOST_CONNECT", "{host} [{silent}]", "in time")],
         host=["A {silent}", "A {web}"],
     ),
+    Case(
+        "hostnoroute",
+        [untested("NO_ROUTE", "{host} [203.0.113.1]")],
+        host=["A 203.0.113.1", "A {web}"],
+    ),
+    Case(
+        "hostmany",
+        [untested("ADDRESSES_MANY", "{host}")]
+        + [untested("NO_ROUTE", f"{{host}} [203.0.113.{n}]") for n in range(1, 9)],
+        host=[f"A 203.0.113.{n}" for n in range(1, 10)],
+    ),
     Case("hosttlsold", [error("HOST_TLS", HOST_AT, "1.2")], web=NGINX, tls="old"),
     Case("hostchain", [error("HOST_CERT_CHAIN", HOST_AT)], web=NGINX, tls="leaf"),
     Case("hostself", [error("HOST_CERT_CHAIN", HOST_AT, "self-signed")], web=NGINX, tls="self"),

@@ -25,12 +25,16 @@ def wait_for_port(process, address):
         select.select([], [], [], 0.02)
 
 
+# In front of a command: it gets SIGTERM when the tests end without having stopped it.
+END_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
+
+
 class Program:
     """A process that has a way to wait until it is ready, and ends on SIGTERM."""
 
     def __init__(self, *command):
         self.process = subprocess.Popen(
-            [str(part) for part in command],
+            [*END_WITH_US, *map(str, command)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,6 +7,7 @@ import pytest
 import tool
 import world as worlds
 from policies import policy, server_section
+from servers import END_WITH_US
 
 DOMAIN = "repair.test"
 HOST = f"mta-sts.{DOMAIN}"
@@ -33,7 +34,7 @@ class Site:
 
     def restart(self):
         self.stop()
-        self.server = process.Server(self.ini, [r"code=MAX_AGE_SHORT "])
+        self.server = process.Server(self.ini, [r"code=MAX_AGE_SHORT "], before=END_WITH_US)
         self.server.wait_ready()
 
     def stop(self):

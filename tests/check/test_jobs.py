@@ -39,7 +39,7 @@ def wait_until(condition):
 
 def start(world, case):
     resolver = worlds.SPOILT_RESOLVER if case.fault else None
-    options = *world.options(resolver), "--timeout", 2 * DEADLINE
+    options = *world.options(resolver), "--timeout", 600
     # The MX would be looked at after the policy host: one that is yet to come is not seen below.
     alone = ["--no-smtp"] if case.smtp is None else []
     return tool.start("--json", *options, *alone, case.domain, start_new_session=True)

@@ -15,7 +15,7 @@ from faults import Listener, Place
 from pki import LEAF_ONLY, Pair, openssl
 from policies import policy, server_section
 from resolver import Resolver
-from servers import Knot, Nginx, Postfix
+from servers import END_WITH_US, Knot, Nginx, Postfix
 
 V4, V6 = (lambda n: namespace.address(n)), (lambda n: namespace.address(n, socket.AF_INET6))
 KNOT_ADDRESSES = [V4(53), V6(0x53)]
@@ -219,7 +219,7 @@ class World:
             + policy([CLEAN], "enforce", CLEAN_MX, 1209600, [RUA])
             + policy(domains, "enforce", [GOOD_MX], 1209600, [RUA])
         )
-        self.stsd = process.Server(self.ini)
+        self.stsd = process.Server(self.ini, before=END_WITH_US)
         self.cleanup.callback(self.stsd.stop)
         self.stsd.wait_ready()
 

@@ -277,7 +277,7 @@ def test_good_pair_has_no_findings(check, pair):
     result = check(pair, TESTING)
     assert result.returncode == 0
     assert [code for _, code, _ in findings(result)] == ["PUBLISH_ORDER"]
-    assert result.stdout.decode().endswith("domains: 2, policies: 1, errors: 0, warnings: 0\n")
+    assert result.stdout.decode().endswith("domains: 2, usable: 2, policies: 1, errors: 0, warnings: 0\n")
 
 
 @pytest.mark.parametrize(

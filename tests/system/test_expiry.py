@@ -6,11 +6,13 @@ import ssl
 
 import pytest
 from client import HOST, REQUEST, Connection, context
+from pki import CA_EXTENSIONS
 from policies import MX, RUA, TESTING_BODY, policy, server_section
 # The first two are fixtures.
-from test_trouble import clock, clock_library, reload, wait_until
+from test_trouble import clock, clock_library, reload
 
 DAY = 86400
+END = "-----END CERTIFICATE-----\n"
 NAMES = [HOST, "mta-sts.example.net"]
 POLICY = policy(["example.com"], "testing", MX[:1], 1209600, RUA)
 EXPIRED = "^level=error event=finding code=CERT_EXPIRED .*: expired {} days ago: renew it\"$"
@@ -27,6 +29,19 @@ def lasting(pki):
         return pki.pair(name, NAMES, days=(-100, days))
 
     return make
+
+
+def with_intermediate(pki, pair, days):
+    """The pair with an intermediate that ends so many days from now."""
+    intermediate = pki.sign(
+        *(f"intermediate{days}".replace(".", "_"), pki.keys["intermediate"], CA_EXTENSIONS, "root"),
+        subject="test intermediate",
+        days=(-100, days),
+    )
+    leaf = pair.certificate.read_text().partition(END)
+    chain = intermediate.with_suffix(".chain")
+    chain.write_text(leaf[0] + END + intermediate.read_text())
+    return pair._replace(certificate=chain)
 
 
 @pytest.fixture
@@ -49,9 +64,7 @@ def certificate_of(server, pki):
 
 
 def leaf_of(pair):
-    pem = pair.certificate.read_text()
-    end = "-----END CERTIFICATE-----\n"
-    return ssl.PEM_cert_to_DER_cert(pem[: pem.index(end) + len(end)])
+    return ssl.PEM_cert_to_DER_cert(pair.certificate.read_text().partition(END)[0] + END)
 
 
 def test_an_expired_certificate_is_served_on(serve_lasting, lasting, pki):
@@ -75,6 +88,16 @@ def test_a_certificate_of_more_than_three_weeks_is_not_mentioned(serve_lasting, 
     server = serve_lasting(21.5)
     fetch(server)
     assert not server.find_all("code=CERT_")
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(-3.5, EXPIRED.format(3)), (6.5, EXPIRES.format(6))], ids=["past", "near"]
+)
+def test_the_end_of_the_intermediate_is_said_too(serve, pki, lasting, days, said):
+    pair = with_intermediate(pki, lasting(60), days)
+    server = serve(POLICY, allow=[said], **pair._asdict())
+    server.wait_for(said)
+    assert certificate_of(server, pki) == leaf_of(pair)
 
 
 def test_one_line_is_said_of_a_certificate_that_domains_share(serve, lasting):
@@ -108,7 +131,7 @@ def test_the_renewal_of_an_expired_certificate_is_picked_up(serve_linked, lastin
     server = start(-3.5, [EXPIRED.format(3)])
     turn(60)
     server.wait_for("event=reloaded ")
-    wait_until(lambda: certificate_of(server, pki) == leaf_of(lasting(60)))
+    assert certificate_of(server, pki) == leaf_of(lasting(60))
     fetch(server)
 
 
@@ -132,7 +155,7 @@ def test_a_certificate_that_is_replaced_by_an_expired_one_is_an_error(serve_link
     turn(-3.5)
     reload(server)
     server.wait_for(EXPIRED.format(3))
-    wait_until(lambda: certificate_of(server, pki) == leaf_of(lasting(-3.5)))
+    assert certificate_of(server, pki) == leaf_of(lasting(-3.5))
 
 
 # Once a day. The clocks of the server are set forward; the supervisor looks at them when it looks

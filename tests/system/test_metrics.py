@@ -11,14 +11,15 @@ import stat
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import pytest
 from client import HOST, REQUEST, V1_2, Connection, ask, connect, context, is_gone, request
 from client import without_sni
 from pki import openssl
-from policies import ENFORCED, MX, RUA, TESTING, TESTING_BODY, body, policy, server_section
-from process import DEADLINE, SCALE, run
+from policies import MX, RUA, TESTING, TESTING_BODY, body, policy, server_section
+from process import SCALE, run
 from test_conn import SHORT, wait_open
 from test_http import REFUSED, UNKNOWN
 from test_trouble import reload, reset, rewrite, stop, wait_until, worker_of
@@ -44,6 +45,7 @@ FAMILIES = {
     BUILD: "gauge",
 }
 
+END = "-----END CERTIFICATE-----\n"
 NAME = "[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"'
 SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)")
@@ -176,14 +178,14 @@ def test_no_reader_ever_sees_half_of_the_file(serve_measured, path):
         while not done.is_set():
             texts.add(path.read_text())
 
-    reader = threading.Thread(target=poll)
-    reader.start()
-    try:
-        for _ in range(10):
-            reload(server)
-    finally:
-        done.set()
-        reader.join()
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(poll)
+        try:
+            for _ in range(10):
+                reload(server)
+        finally:
+            done.set()
+        reader.result()
     assert len(texts) > 1
     assert all(Metrics(text).types == FAMILIES for text in texts)
 
@@ -488,24 +490,34 @@ def test_a_domain_that_comes_back_starts_at_zero(serve_measured, path, fetch):
 # Gauges.
 
 
-def end_of(chain):
-    """Unix time of the first certificate of the chain to expire, by openssl."""
-    mark = "-----END CERTIFICATE-----"
-    blocks = [block + mark for block in chain.read_text().split(mark)[:-1]]
-    lines = [openssl("x509", "-noout", "-enddate", stdin=block).decode().strip() for block in blocks]
-    ends = [datetime.strptime(line, "notAfter=%b %d %H:%M:%S %Y GMT") for line in lines]
-    return min(ends).replace(tzinfo=timezone.utc).timestamp()
+def end_of(chain, directory):
+    """When the first certificate of a chain ends in Unix time, by openssl."""
+    ends = []
+    for pem in chain.read_text().split(END)[:-1]:
+        (directory / "one.pem").write_text(pem + END)
+        line = openssl("x509", "-noout", "-enddate", "-in", directory / "one.pem").decode().strip()
+        end = datetime.strptime(line, "notAfter=%b %d %H:%M:%S %Y GMT")
+        ends.append(end.replace(tzinfo=timezone.utc).timestamp())
+    return min(ends)
 
 
-def test_the_end_of_each_certificate_is_what_openssl_says(serve_measured, path, pair, rsa_pair):
-    enforced = ENFORCED + "".join(f"{key} = {file}\n" for key, file in rsa_pair._asdict().items())
-    serve_measured(TESTING, enforced)
+@pytest.mark.parametrize("days", [(-1, 40), (-1, 400)], ids=["leaf", "intermediate"])
+def test_the_end_of_a_certificate_is_that_of_its_chain(serve_measured, path, pki, directory, days):
+    pair = pki.pair(f"ends{days[1]}", [HOST, NET], days=days)
+    serve_measured(**pair._asdict())
     metrics = read_when(path, lambda metrics: True)
-    ends = {labels["domain"]: value for labels, value in metrics.all_of(NOT_AFTER)}
-    assert ends == {
-        "example.com": end_of(pair.certificate),
-        "example.net": end_of(pair.certificate),
-        "example.org": end_of(rsa_pair.certificate),
+    end = end_of(pair.certificate, directory)
+    assert metrics.by(NOT_AFTER, "domain") == {"example.com": end, "example.net": end}
+
+
+def test_each_domain_has_the_end_of_its_own_certificate(serve_measured, path, pki, directory):
+    other = pki.pair("ends-otherwise", [NET], days=(-1, 50))
+    first = pki.pair("ends40", [HOST, NET], days=(-1, 40))
+    section = SECOND + "".join(f"{key} = {file}\n" for key, file in other._asdict().items())
+    serve_measured(FIRST, section, **first._asdict())
+    assert read_when(path, lambda metrics: True).by(NOT_AFTER, "domain") == {
+        "example.com": end_of(first.certificate, directory),
+        "example.net": end_of(other.certificate, directory),
     }
 
 
@@ -520,7 +532,7 @@ def test_a_renewed_certificate_shows_its_new_end(serve, pki, directory, path, wr
     (directory / "link").symlink_to(new.certificate)
     (directory / "link").rename(live)
     reload(server)
-    expected = {"example.com": end_of(new.certificate)}
+    expected = {"example.com": end_of(new.certificate, directory)}
     read_when(path, lambda metrics: metrics.by(NOT_AFTER, "domain") == expected)
 
 

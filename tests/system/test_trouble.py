@@ -62,7 +62,12 @@ def strace():
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
         pytest.skip("ptrace is not allowed here")
     # With -D the server keeps its process id, and signals get to it.
-    return ["strace", "-D", "-f", "-qq", "-ttt", "-e", "trace=accept4"]
+    return ["strace", "-D", "-f", "-qq", "-ttt"]
+
+
+def without_leak_check():
+    """It would itself use ptrace."""
+    return {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "exitcode=99") + ":detect_leaks=0"}
 
 
 class Call:
@@ -82,13 +87,11 @@ def serve_traced(serve, strace, write_ini, directory, pair):
     def start(fault):
         output = directory / "strace"
         ini = write_ini(server_section(**pair._asdict(), workers=1, sandbox="off"), TESTING)
-        # The leak check would itself use ptrace.
-        options = os.environ.get("ASAN_OPTIONS", "exitcode=99") + ":detect_leaks=0"
         server = serve.start(
             ini,
             [PAUSED],
-            {"ASAN_OPTIONS": options},
-            before=[*strace, "-o", output, "-e", f"inject=accept4:{fault}"],
+            without_leak_check(),
+            before=[*strace, "-o", output, "-e", "trace=accept4", "-e", f"inject=accept4:{fault}"],
         )
 
         def calls():
@@ -153,6 +156,48 @@ def test_the_error_of_one_client_does_not_delay_the_next(serve_traced, fetch, er
     assert len(gaps) == 3
     assert max(gaps) < PAUSE_MS / 1000 / 2
     assert not server.find_all("event=accept")
+
+
+# A supervisor that is slow, because strace delays a call of it.
+
+
+def state_of(pid):
+    """One letter, when ten looks in a row see the same: strace often stops what it traces."""
+
+    def look():
+        select.select([], [], [], 0.01)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    def look_often():
+        seen = {look() for _ in range(10)}
+        return seen.pop() if len(seen) == 1 else None
+
+    return wait_until(look_often)
+
+
+def test_a_worker_that_ends_while_another_is_reaped_does_not_hold_up_a_reload(
+    serve, strace, write_ini, directory, pair, fetch
+):
+    """The supervisor hears of both by the death of the first."""
+    ini = write_ini(server_section(**pair._asdict(), workers=2, sandbox="off"), TESTING)
+    slow = ["-e", "trace=wait4", "-e", "inject=wait4:delay_enter=400000"]
+    tracing = [*strace, "-o", directory / "strace", *slow]
+    server = serve.start(ini, env=without_leak_check(), before=tracing)
+    pid = server.process.pid
+    worker = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
+    os.kill(worker, signal.SIGSTOP)
+    # That is news of a child, for which the supervisor looks once.
+    assert state_of(pid) == "t"
+    wait_until(lambda: state_of(pid) == "S")
+    server.signal(signal.SIGHUP)
+    # It is about to reap the other worker.
+    wait_until(lambda: state_of(pid) == "t")
+    os.kill(worker, signal.SIGCONT)
+    wait_until(lambda: not Path(f"/proc/{worker}/exe").exists())
+    started = time.monotonic()
+    fetch(server)
+    # An old worker that hangs would be waited for for two seconds.
+    assert age(started) < 1.8
 
 
 # Descriptors.
@@ -290,7 +335,8 @@ def test_a_key_of_another_user_is_named_at_the_start(start_as_nobody, public, pa
 # manager, and the port is chosen before.
 
 REDIRECT = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and that is inherited
 numbers, to = sys.argv[1].split(","), int(sys.argv[2])
 for number in map(int, numbers):
     os.close(number) if to < 0 else os.dup2(to, number)
@@ -335,12 +381,14 @@ def serve_mutely(write_ini, directory, pair):
 
 @pytest.mark.unwrapped("valgrind does not start without standard error")
 @pytest.mark.parametrize("numbers", [(2,), (0, 1, 2)], ids=["error", "all three"])
-def test_with_closed_standard_descriptors_it_serves_and_logs_to_no_client(
+def test_with_closed_standard_descriptors_it_serves_and_nothing_else_takes_their_place(
     serve_mutely, fetch, numbers
 ):
     server = serve_mutely(-1, numbers)
     for _ in range(5):
         fetch(server)
+    for number in numbers:
+        assert os.readlink(f"/proc/{server.process.pid}/fd/{number}") == "/dev/null"
 
 
 def test_when_the_log_cannot_be_written_it_serves_on(serve_mutely, fetch):
@@ -648,8 +696,7 @@ def test_a_changed_file_is_found_although_the_clock_jumped_back(serve, trust, cl
     clock.write(-YEAR, 0)
     rewrite(server.ini, "mode = testing", "mode = enforce")
     server.wait_for("event=reloaded ")
-    # Who is in the queue at that moment may still be served by the old workers.
-    wait_until(lambda: b"mode: enforce" in ask(server.address, trust).body)
+    assert b"mode: enforce" in ask(server.address, trust).body
 
 
 # Signals.
@@ -667,6 +714,15 @@ def test_a_storm_of_signals_loses_no_fetch(serve, fetch):
     line = server.wait_for("event=summary ", since)
     assert f" fetches={count} handshake_failures=0 " in line
     assert line.endswith(" reloads_bad=0")
+
+
+def test_an_old_worker_that_hangs_holds_up_a_reload_for_two_seconds(serve, fetch):
+    server = serve(workers=1)
+    with standstill(server):
+        started = time.monotonic()
+        reload(server)
+        fetch(server)
+        assert 2 <= age(started) < 2 + 2 * SCALE
 
 
 def test_the_last_of_many_reloads_is_not_lost(serve, trust):
@@ -719,8 +775,11 @@ def standstill(server):
     """The worker does nothing meanwhile: what comes, comes all at once for it."""
     worker = worker_of(server)
     os.kill(worker, signal.SIGSTOP)
-    yield
-    os.kill(worker, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGCONT)
 
 
 def reset_while_waiting_for_the_worker(server, _):
