@@ -75,8 +75,8 @@ if [ -n "${MTA_STSD_WRAPPER:-}" ]; then
 	check_tests="tests/check/test_clean.py tests/check/test_codes.py tests/check/test_faults.py"
 	echo "tests/check: only $check_tests under $MTA_STSD_WRAPPER"
 fi
-if [ "$(id -u)" = 0 ] && unshare --net --mount true; then
-	pytest_in "$check_tests" unshare --net --mount sh -c 'ip link set lo up && exec "$@"' sh
+if [ "$(id -u)" = 0 ] && unshare --net true; then
+	pytest_in "$check_tests" unshare --net sh -c 'ip link set lo up && exec "$@"' sh
 else
 	echo "tests/check: skipped: a network namespace of its own needs root"
 	skipped=$((skipped + 1))
