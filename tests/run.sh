@@ -78,7 +78,7 @@ fi
 if [ "$(id -u)" = 0 ] && unshare --net true; then
 	pytest_in "$check_tests" unshare --net sh -c 'ip link set lo up && exec "$@"' sh
 else
-	echo "tests/check: skipped: a network namespace of its own needs root"
+	echo "tests/check: skipped: a network namespace cannot be made here; it needs root"
 	skipped=$((skipped + 1))
 fi
 
