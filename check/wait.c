@@ -56,7 +56,7 @@ static bool is_published(const struct look *look)
 /* Looks at all that are not done, side by side; false without memory. */
 static bool look_at_all(struct look *looks, size_t count)
 {
-    struct job *jobs = calloc(count, sizeof *jobs);
+    struct job *jobs = calloc(count + 1, sizeof *jobs);
     size_t pending = 0;
 
     if (jobs == NULL)
