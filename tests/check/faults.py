@@ -147,6 +147,8 @@ def smtp(greeting=b"220 mx.test ESMTP\r\n", ehlo=EHLO, starttls=READY, after=Non
             return said
         plain.sendall(starttls)
         if after is not None:
+            # Not before the client has begun with TLS: what comes earlier is data behind the reply.
+            select.select([plain], [], [], DEADLINE)
             after(plain, place)
         elif starttls == READY or starttls.startswith(READY):
             with place.tls.wrap_socket(plain, server_side=True) as tls:

@@ -402,6 +402,7 @@ def test_the_manager_is_told_when_a_reload_begins_and_ends(managed, manager):
     assert reloading["RELOADING"] == "1"
     assert before <= int(reloading["MONOTONIC_USEC"]) <= after
     assert manager.wait_for("READY")["READY"] == "1"
+    managed.wait_for(RELOADED)
     assert len(managed.find_all(RELOADED)) == 1
 
 
@@ -433,6 +434,7 @@ def test_the_status_says_when_what_was_served_is_on_disk_again(managed, manager)
     status_after_reload(managed, manager)
     managed.ini.symlink_to("good.ini")
     assert manager.receive()["STATUS"].startswith("2 of 2 domains served, ")
+    managed.wait_for(RELOADED)
     assert len(managed.find_all(RELOADED)) == 1
 
 
