@@ -17,6 +17,7 @@ void pool_init(struct pool *pool, const struct supervisor_setup *setup, struct m
     *pool = (struct pool){.sandbox = setup->sandbox,
                           .listeners = setup->listeners,
                           .listener_count = setup->listener_count,
+                          .inherited = setup->inherited,
                           .metrics = metrics};
     for (unsigned i = 0; i < POOL_SIZE; i++)
         pool->workers[i] = (struct worker){.fd = -1, .index = i};
@@ -24,8 +25,8 @@ void pool_init(struct pool *pool, const struct supervisor_setup *setup, struct m
 
 bool pool_start(struct pool *pool, const struct snapshot *snapshot, unsigned generation)
 {
-    const struct worker_setup setup = {snapshot, pool->metrics, &pool->sandbox, pool->listeners,
-                                       pool->listener_count};
+    const struct worker_setup setup = {snapshot,        pool->metrics,        &pool->sandbox,
+                                       pool->listeners, pool->listener_count, pool->inherited};
     struct worker *free_worker = NULL;
 
     for (unsigned i = 0; i < POOL_SIZE && free_worker == NULL; i++)

@@ -18,6 +18,7 @@ struct pool {
     struct sandbox sandbox; /* for the workers that are started from now on */
     const int *listeners;
     size_t listener_count;
+    bool inherited;
     struct metrics *metrics;
 };
 

@@ -39,7 +39,8 @@ struct server {
     struct conn **buckets; /* open connections by source */
     size_t bucket_mask;
     uint64_t hash_key;
-    bool going; /* the parent has said so */
+    bool queue_stays; /* the service manager holds the listeners, for who comes after us */
+    bool going;       /* the parent has said so */
     bool accepting, draining;
     bool starved;      /* paused for want of descriptors or memory, not of slots */
     int64_t resume_at; /* when to accept again after a pause */
@@ -271,8 +272,9 @@ static void accept_from(struct server *server, int listener, int64_t now)
         taken++;
 }
 
-/* Takes nobody any more but those who are in the queue already, and lets go of the listeners: when
- * nobody holds them any more, new clients are refused. The closed line tells the parent. */
+/* Takes nobody any more but those who are in the queue already, unless it outlives us; and lets go
+ * of the listeners: when nobody holds them any more, new clients are refused. The closed line tells
+ * the parent. */
 static void drain(struct server *server, int line, int64_t now)
 {
     size_t left = server->conn_count;
@@ -281,7 +283,8 @@ static void drain(struct server *server, int line, int64_t now)
     watch(server, EPOLL_CTL_DEL, line, 0, NULL);
     accept_connections(server, false);
     for (size_t i = 0; i < server->listener_count; i++) {
-        while (server->going && left > 0 && accept_one(server, server->listeners[i], now))
+        while (server->going && !server->queue_stays && left > 0 &&
+               accept_one(server, server->listeners[i], now))
             left--;
         close(server->listeners[i]);
     }
@@ -387,7 +390,7 @@ static bool set_up_slots(struct server *server, size_t count)
 }
 
 struct server *server_new(const struct conn_site *site, unsigned worker, const int *listeners,
-                          size_t listener_count)
+                          size_t listener_count, bool queue_stays)
 {
     struct server *server = calloc(1, sizeof *server);
 
@@ -398,6 +401,7 @@ struct server *server_new(const struct conn_site *site, unsigned worker, const i
                               .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
                               .listeners = listeners,
                               .listener_count = listener_count,
+                              .queue_stays = queue_stays,
                               .by_age.link = offsetof(struct conn, by_age),
                               .by_linger.link = offsetof(struct conn, by_linger),
                               .resume_at = NEVER};

@@ -129,7 +129,8 @@ static void run(const struct worker_setup *setup, unsigned index, int line)
     /* The parent's generator, copied by fork, would repeat itself. */
     if (!tls_init())
         fail("random numbers");
-    struct server *server = server_new(&site, index, setup->listeners, setup->listener_count);
+    struct server *server =
+        server_new(&site, index, setup->listeners, setup->listener_count, setup->inherited);
     if (server == NULL)
         fail("no memory for the connections");
     const char *failed = sandbox_enter(setup->sandbox);

@@ -20,6 +20,7 @@ struct worker_setup {
     const struct sandbox *sandbox;
     const int *listeners;
     size_t listener_count;
+    bool inherited; /* the listeners, from a service manager that keeps them */
 };
 
 struct worker {
