@@ -131,6 +131,17 @@ void output_domain(struct output *output, const struct checks *checks)
     fflush(stdout);
 }
 
+/* RFC 8461 section 8; who has nothing to mend needs no advice. */
+static void print_advice(void)
+{
+    fputs("\nOrder of work: the TLS-RPT record, the policy, the _mta-sts record; testing, then "
+          "enforce.\n"
+          "A change: the policy first, then the id. To withdraw: mode none and a new id; keep both "
+          "until\n"
+          "the old max_age is over, then remove the record and the host.\n",
+          stdout);
+}
+
 void output_end(const struct output *output)
 {
     if (output->json)
@@ -140,4 +151,6 @@ void output_end(const struct output *output)
         printf("\n%zu domains: ", output->domains);
         print_counts(output->errors, output->warnings, output->untested);
     }
+    if (!output->json && !output->quiet && output->errors > 0)
+        print_advice();
 }

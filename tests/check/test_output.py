@@ -48,8 +48,15 @@ def test_a_finding_is_a_line_and_its_fix_is_the_next(text):
     )
 
 
-def test_counts_stand_last(text):
-    assert text[-1] == "txtmissing.test: 1 error, 0 warnings, 0 not tested"
+def test_counts_stand_last_before_the_advice(text):
+    (at,) = (i for i, line in enumerate(text) if line.startswith("Order of work: "))
+    assert text[at - 2 : at] == ["txtmissing.test: 1 error, 0 warnings, 0 not tested", ""]
+    assert len(text) == at + 3
+
+
+def test_no_advice_is_given_where_nothing_is_wrong(run):
+    assert "Order of work" not in run(worlds.CLEAN).out
+    assert "Order of work" not in run("--quiet", "txtmissing.test").out
 
 
 def test_columns_are_aligned(text):
