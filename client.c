@@ -20,6 +20,12 @@ static bool fail(struct client *client, const char *fault)
     return false;
 }
 
+static bool time_out(struct client *client)
+{
+    client->timed_out = true;
+    return fail(client, "no answer in time");
+}
+
 static bool wait_for(struct client *client, short events)
 {
     struct pollfd ready = {.fd = client->fd, .events = events};
@@ -27,8 +33,7 @@ static bool wait_for(struct client *client, short events)
 
     if (left > 0 && poll(&ready, 1, (int)left) != 0)
         return true;
-    client->timed_out = true;
-    return fail(client, "no answer in time");
+    return time_out(client);
 }
 
 /* Waits as a TLS answer says; false if there is nothing to wait for. */
@@ -130,10 +135,8 @@ bool client_read(struct client *client, char *bytes, size_t size, size_t *len)
                 return false;
         }
         /* A peer that sends without a pause must not outlast the deadline either. */
-        if (monotonic_ms() >= client->deadline) {
-            client->timed_out = true;
-            return fail(client, "no answer in time");
-        }
+        if (monotonic_ms() >= client->deadline)
+            return time_out(client);
     }
 }
 

@@ -38,9 +38,9 @@ static bool has_mismatch(const struct finding_list *findings)
 }
 
 /* The sockets and the user stay what they were at the start: say so where the INI differs now. */
-static void warn_of_fixed(const struct config *old, const struct config *new)
+static void warn_of_fixed(const struct config *old, const struct config *loaded)
 {
-    const struct config_server *a = &old->server, *b = &new->server;
+    const struct config_server *a = &old->server, *b = &loaded->server;
     const char *user_a = a->user.text == NULL ? "" : a->user.text;
     const char *user_b = b->user.text == NULL ? "" : b->user.text;
     bool differ = strcmp(user_a, user_b) != 0 || a->listen.count != b->listen.count;
@@ -53,12 +53,12 @@ static void warn_of_fixed(const struct config *old, const struct config *new)
 }
 
 /* Whether workers can run with it. What the sandbox lacks has been said at the start. */
-static bool can_run(const struct reload *reload, const struct config *old, const struct config *new,
-                    struct finding_list *findings)
+static bool can_run(const struct reload *reload, const struct config *old,
+                    const struct config *loaded, struct finding_list *findings)
 {
-    if (new->sandbox == old->sandbox &&new->max_connections == old->max_connections)
+    if (loaded->sandbox == old->sandbox && loaded->max_connections == old->max_connections)
         return true;
-    return worker_check(new, reload->listener_count, findings);
+    return worker_check(loaded, reload->listener_count, findings);
 }
 
 struct snapshot *reload_load(struct reload *reload, const struct snapshot *current,

@@ -264,8 +264,8 @@ static void reap(struct supervisor *s)
     while (pool_reap(&s->pool, &dead, &status)) {
         if (s->stopping)
             continue;
-        bool new = s->next != NULL &&dead.generation == s->generation + 1;
-        if (new && s->promote_at == NEVER)
+        bool is_next = s->next != NULL && dead.generation == s->generation + 1;
+        if (is_next && s->promote_at == NEVER)
             give_up_generation(s, "a new worker does not come up");
         else if (!dead.stopping) /* of a generation that serves, or is about to */
             mourn(s, &dead, status, monotonic_ms());

@@ -130,6 +130,13 @@ static void judge_body(struct checks *checks, const struct fetch_facts *fetch,
                expected != NULL ? "the INI yields" : "the first address");
 }
 
+/* No connection, though there is a way to it. */
+static bool is_unreachable(const struct fetch_facts *fetch)
+{
+    return fetch != NULL && fetch->connection.done && fetch->connection.stage == STAGE_NOTHING &&
+           !fetch->connection.no_route;
+}
+
 /* Every address; returns what the first that serves a policy has answered. */
 static const struct fetch_facts *judge_addresses(struct checks *checks)
 {
@@ -139,9 +146,7 @@ static const struct fetch_facts *judge_addresses(struct checks *checks)
     char subject[CHECKS_SUBJECT_SIZE];
 
     for (unsigned i = 0; i < addresses->count; i++)
-        unreachable += checks->facts->host[i] != NULL && checks->facts->host[i]->connection.done &&
-                       checks->facts->host[i]->connection.stage == STAGE_NOTHING &&
-                       !checks->facts->host[i]->connection.no_route;
+        unreachable += is_unreachable(checks->facts->host[i]);
     for (unsigned i = 0; i < addresses->count; i++) {
         const struct fetch_facts *fetch = checks->facts->host[i];
         checks_subject(subject, checks->host, &addresses->items[i]);
@@ -150,7 +155,7 @@ static const struct fetch_facts *judge_addresses(struct checks *checks)
                        "the check of this address ended before its time");
         } else if (fetch->connection.no_route) {
             checks_no_route(checks, subject, fetch->connection.fault);
-        } else if (fetch->connection.stage == STAGE_NOTHING) {
+        } else if (is_unreachable(fetch)) {
             checks_add(checks, unreachable == addresses->count ? FINDING_ERROR : FINDING_WARNING,
                        "HOST_CONNECT", subject, "%s%s", fetch->connection.fault,
                        unreachable == addresses->count ? ": nobody can fetch the policy"

@@ -16,9 +16,8 @@
 #define HEAD_MAX 16384
 #define INTERIM_MAX 4
 #define MOMENT_MS 300
-#define ANSWER_SIZE                                                                                \
-    (HEAD_MAX + 2 * FACTS_BODY_MAX) /* a chunked body has more bytes than it says                  \
-                                     */
+/* A chunked body has more bytes than it says. */
+#define ANSWER_SIZE (HEAD_MAX + 2 * FACTS_BODY_MAX)
 
 struct fetch {
     const struct fetch_order *order;

@@ -4,6 +4,7 @@
 #ifndef CHECK_FETCH_H
 #define CHECK_FETCH_H
 
+#include "client.h"
 #include "facts.h"
 
 /* What is asked for; all of it borrowed. */
@@ -19,7 +20,6 @@ struct fetch_order {
 void fetch_run(const void *order, void *facts);
 
 /* Steps that SMTP shares: what a failure of the client was, and what its certificate says. */
-#include "client.h"
 void connection_fault(struct connection_facts *facts, const struct client *client);
 void connection_peer(struct connection_facts *facts, const struct client *client, const char *host);
 
