@@ -133,14 +133,14 @@ void finding_print_json(const struct finding_list *list, FILE *out)
                 severity_names[f->severity], f->code);
         if (f->place.file != NULL) {
             fputs(",\"file\":", out);
-            json_string(out, f->place.file);
+            text_json_string(out, f->place.file);
         }
         if (f->place.line != 0)
             fprintf(out, ",\"line\":%u", f->place.line);
         if (f->place.column != 0)
             fprintf(out, ",\"column\":%u", f->place.column);
         fputs(",\"text\":", out);
-        json_string(out, f->text);
+        text_json_string(out, f->text);
         putc('}', out);
     }
     fprintf(out, "],\n \"errors\":%zu,\"warnings\":%zu}\n",

@@ -90,7 +90,7 @@ static void json_code_point(FILE *out, const unsigned char *s, size_t len)
     fprintf(out, "\\u%04x", point);
 }
 
-void json_string(FILE *out, const char *string)
+void text_json_string(FILE *out, const char *string)
 {
     const unsigned char *p = (const unsigned char *)string, *end = p + strlen(string);
 

@@ -33,6 +33,6 @@ size_t text_utf8_len(const unsigned char *s, size_t len);
 
 /* Writes a JSON string with its quotes (RFC 8259 section 7), in ASCII whatever the input: UTF-8
  * becomes \uNNNN, and a byte that is neither ASCII nor UTF-8 \u00NN. */
-void json_string(FILE *out, const char *string);
+void text_json_string(FILE *out, const char *string);
 
 #endif

@@ -135,7 +135,7 @@ static void print_json_record(FILE *out, const char *prefix, const char *domain,
                               const char *value)
 {
     fprintf(out, "{\"name\":\"%s%s.\",\"type\":\"TXT\",\"ttl\":%u,\"value\":", prefix, domain, ttl);
-    json_string(out, value);
+    text_json_string(out, value);
     putc('}', out);
 }
 

@@ -210,7 +210,7 @@ static bool take_domain(struct program *p, char *name)
 
     if (!name_is_valid(name, len, &why) || len > NAME_MAX_LEN - strlen("_smtp._tls.")) {
         fprintf(stderr, "mta-sts-check: this domain name cannot be one: ");
-        json_string(stderr, name);
+        text_json_string(stderr, name);
         putc('\n', stderr);
         return false;
     }

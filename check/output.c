@@ -82,16 +82,16 @@ static void print_json_finding(const struct finding *f)
 {
     printf("\n  {\"severity\":\"%s\",\"code\":\"%s\",\"subject\":",
            finding_severity_name(f->severity), f->code);
-    json_string(stdout, f->place.file);
+    text_json_string(stdout, f->place.file);
     if (f->place.line != 0)
         printf(",\"line\":%u", f->place.line);
     if (f->place.column != 0)
         printf(",\"column\":%u", f->place.column);
     fputs(",\"text\":", stdout);
-    json_string(stdout, f->text);
+    text_json_string(stdout, f->text);
     if (f->fix != NULL) {
         fputs(",\"fix\":", stdout);
-        json_string(stdout, f->fix);
+        text_json_string(stdout, f->fix);
     }
     putchar('}');
 }
@@ -101,7 +101,7 @@ static void print_json(const struct output *output, const struct checks *checks)
     const struct finding_list *findings = &checks->findings;
 
     printf("%s\n {\"domain\":", output->domains > 0 ? "," : "");
-    json_string(stdout, checks->facts->domain);
+    text_json_string(stdout, checks->facts->domain);
     fputs(",\"findings\":[", stdout);
     for (size_t i = 0; i < findings->count; i++) {
         if (i > 0)

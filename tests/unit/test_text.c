@@ -187,7 +187,7 @@ static void expect_json(const char *string, const char *expected)
     FILE *out = open_memstream(&json, &size);
 
     assert_non_null(out);
-    json_string(out, string);
+    text_json_string(out, string);
     assert_int_equal(fclose(out), 0);
     assert_string_equal(json, expected);
     free(json);
