@@ -47,7 +47,12 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/te
 
 CHECK_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard check/*.c))
 CHECK_MODULES = $(filter-out $(BUILD)/check/main.o,$(CHECK_OBJECTS))
-PROGRAMS = $(BUILD)/mta-stsd $(BUILD)/mta-sts-check
+REPORT_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard report/*.c))
+REPORT_MODULES = $(filter-out $(BUILD)/report/main.o,$(REPORT_OBJECTS))
+REPORT_PACKAGES = gmime-3.0 jansson zlib
+REPORT_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(REPORT_PACKAGES)))
+REPORT_LIBS = $(shell pkg-config --libs $(REPORT_PACKAGES))
+PROGRAMS = $(BUILD)/mta-stsd $(BUILD)/mta-sts-check $(BUILD)/mta-sts-report
 
 all: $(PROGRAMS)
 	ln -sf $(PROGRAMS) .
@@ -63,14 +68,21 @@ $(BUILD)/modules.a: $(MODULES)
 $(BUILD)/mta-sts-check: $(CHECK_OBJECTS) $(BUILD)/modules.a $(MBEDTLS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(CHECK_OBJECTS) $(BUILD)/modules.a $(LIBS) -lresolv
 
+$(BUILD)/mta-sts-report: $(REPORT_OBJECTS) $(BUILD)/modules.a $(MBEDTLS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(REPORT_OBJECTS) $(BUILD)/modules.a $(LIBS) \
+		$(REPORT_LIBS)
+
+$(REPORT_OBJECTS): PACKAGES_CFLAGS = $(REPORT_CFLAGS)
+
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -I. -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(PACKAGES_CFLAGS) -I. -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%: tests/unit/%.c $(MODULES) $(CHECK_MODULES) $(MBEDTLS) Makefile
+TEST_MODULES = $(MODULES) $(CHECK_MODULES) $(REPORT_MODULES)
+$(BUILD)/tests/%: tests/unit/%.c $(TEST_MODULES) $(MBEDTLS) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -I. -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(MODULES) $(CHECK_MODULES) \
-		-lcmocka $(LIBS) -lresolv
+	$(CC) $(ALL_CFLAGS) $(REPORT_CFLAGS) -I. -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(TEST_MODULES) \
+		-lcmocka $(LIBS) -lresolv $(REPORT_LIBS)
 
 MBEDTLS_OBJECTS = $(patsubst $(MBEDTLS_SRC)/library/%.c,$(BUILD)/mbedtls/%.o, \
 	$(wildcard $(MBEDTLS_SRC)/library/*.c))
@@ -83,10 +95,11 @@ $(BUILD)/mbedtls/%.o: $(MBEDTLS_SRC)/library/%.c config/mbedtls_config.h Makefil
 	$(CC) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_FLAGS) \
 		-I$(MBEDTLS_SRC)/library -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(CHECK_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(CHECK_OBJECTS:.o=.d) $(REPORT_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
 
 # Throw-away certificate, example INI, the server on a local port, and what to try.
-demo: all
+demo: $(BUILD)/mta-stsd
+	@ln -sf $(BUILD)/mta-stsd .
 	@certs-example/demo.sh
 
 # Unit and system tests; the programs are built with ASan and UBSan.
@@ -107,12 +120,12 @@ lint:
 	@tests/lint/run.sh
 
 UNITS = $(notdir $(wildcard config/*.socket config/*.service config/*.path config/*.timer))
-PAGES = man1/mta-sts-check.1 man5/mta-stsd.ini.5 man8/mta-stsd.8
+PAGES = man1/mta-sts-check.1 man1/mta-sts-report.1 man5/mta-stsd.ini.5 man8/mta-stsd.8
 ETC = $(DESTDIR)/etc/mta-stsd
 install: $(PROGRAMS)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(ETC)
 	install -m 755 $(BUILD)/mta-stsd $(DESTDIR)$(SBINDIR)/mta-stsd
-	install -m 755 $(BUILD)/mta-sts-check $(DESTDIR)$(BINDIR)/mta-sts-check
+	install -m 755 $(BUILD)/mta-sts-check $(BUILD)/mta-sts-report $(DESTDIR)$(BINDIR)
 	for page in $(PAGES); do \
 		install -D -m 644 man/$${page#*/} $(DESTDIR)$(MANDIR)/$$page || exit 1; \
 	done
@@ -129,10 +142,11 @@ install: $(PROGRAMS)
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/mta-stsd $(DESTDIR)$(BINDIR)/mta-sts-check \
+		$(DESTDIR)$(BINDIR)/mta-sts-report \
 		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(PAGES:%=$(DESTDIR)$(MANDIR)/%)
 
 clean:
-	rm -rf build mta-stsd mta-sts-check
+	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
 .PHONY: all demo test test-valgrind test-programs lint install uninstall clean
 .SECONDARY:
