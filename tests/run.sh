@@ -43,7 +43,8 @@ done
 
 MTA_STSD=$(cd "$build" && pwd)/mta-stsd
 MTA_STS_CHECK=$(cd "$build" && pwd)/mta-sts-check
-export MTA_STSD MTA_STS_CHECK
+MTA_STS_REPORT=$(cd "$build" && pwd)/mta-sts-report
+export MTA_STSD MTA_STS_CHECK MTA_STS_REPORT
 if [ "$(id -u)" = 0 ]; then
 	# Whom the workers of a server that is started as root run as.
 	export MTA_STSD_USER="${MTA_STSD_USER:-65534:65534}"
@@ -68,6 +69,7 @@ pytest_in() {
 }
 
 pytest_in tests/system
+pytest_in tests/report
 # Real name servers, policy hosts and mail servers on their real ports, in a network of their own.
 check_tests=tests/check
 if [ -n "${MTA_STSD_WRAPPER:-}" ]; then

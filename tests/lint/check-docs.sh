@@ -48,16 +48,17 @@ documented=$(section $check_page FINDINGS | awk '$1 == ".It" && $2 == "Sy" {prin
 all_in "finding code" $check_page "$codes" "$documented"
 all_in "documented finding code" "check/" "$documented" "$codes"
 
-options=$(sed -n '/^static const char help\[\]/,/;$/p' check/main.c |
-	grep -oE -- '(^|[ ",[])--?[a-z][a-z-]*' | grep -oE -- '-[a-z].*' | sed 's/^-\(.\)$/\1/' | sort -u)
-documented=$(grep -oE 'Fl (-[a-z-]+|[a-z])' $check_page | cut -d' ' -f2 | sort -u)
-all_in "option (after its first hyphen)" $check_page "$options" "$documented"
-
-# As the manual's macros write them: "--check" is "-check" behind Fl.
-options=$(sed -n '/^static const char help\[\]/,/;$/p' main.c |
-	grep -oE -- '(^|[ ",[])--?[a-z][a-z-]*' | grep -oE -- '-[a-z].*' | sed 's/^-\(.\)$/\1/' | sort -u)
-documented=$(grep -oE 'Fl (-[a-z-]+|[a-z])' $page | cut -d' ' -f2 | sort -u)
-all_in "option (after its first hyphen)" $page "$options" "$documented"
+# options_in SOURCE PAGE: what --help names, as the manual's macros write it: "--check" is "-check"
+# behind Fl.
+options_in() {
+	options=$(sed -n '/^static const char help\[\]/,/;$/p' "$1" |
+		grep -oE -- '(^|[ ",[])--?[a-z][a-z-]*' | grep -oE -- '-[a-z].*' | sed 's/^-\(.\)$/\1/' | sort -u)
+	documented=$(grep -oE 'Fl (-[a-z-]+|[a-z])' "$2" | cut -d' ' -f2 | sort -u)
+	all_in "option (after its first hyphen)" "$2" "$options" "$documented"
+}
+options_in main.c $page
+options_in check/main.c $check_page
+options_in report/main.c man/mta-sts-report.1
 
 keys=$(grep -oE '^ *\{"[a-z_]+", (true|false), offsetof' config_ini.c | cut -d'"' -f2 | sort -u)
 documented=$(sed -n 's/^\.It Cm //p' $ini_page | tr -s ' ,' '\n')

@@ -35,6 +35,7 @@ make make
 cppcheck cppcheck
 shellcheck shellcheck
 mandoc mandoc
+pkg-config pkgconf
 git git
 /usr/bin/python3 python3'
 
@@ -45,7 +46,7 @@ missing_tools() {
 }
 
 c_files() {
-	printf '%s\n' ./*.c check/*.c tests/unit/*.c
+	printf '%s\n' ./*.c check/*.c report/*.c tests/unit/*.c tests/fuzz/*.c
 }
 
 function_length() {
@@ -60,19 +61,20 @@ function_length() {
 }
 
 file_length() {
-	wc -l ./*.c check/*.c | awk -v max=$FILE_LINES_MAX '
+	wc -l ./*.c check/*.c report/*.c | awk -v max=$FILE_LINES_MAX '
 		$2 != "total" && $1 > max { printf "%s: %d lines\n", $2, $1 }'
 }
 
 format() {
-	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] tests/unit/*.c
+	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] report/*.[ch] tests/unit/*.c tests/fuzz/*.c
 }
 
 # It counts warnings in system headers on standard error; what matters is on standard output.
 # shellcheck disable=SC2016 # $0 is for the inner shell
 tidy() {
 	c_files | xargs -P "$jobs" -n 1 sh -c \
-		'clang-tidy --quiet "$0" -- -std=c11 -D_GNU_SOURCE -DMTA_STSD_VERSION=\"0\" -I. 2>/dev/null'
+		'clang-tidy --quiet "$0" -- -std=c11 -D_GNU_SOURCE -DMTA_STSD_VERSION=\"0\" -I. \
+			$(pkg-config --cflags gmime-3.0 | sed "s/-I/-isystem /g") 2>/dev/null'
 }
 
 cppcheck_all() {
@@ -85,7 +87,7 @@ cppcheck_all() {
 # a failed assertion ends a test.
 build_gcc() {
 	make -s -j "$jobs" BUILD=build/lint/gcc CC=gcc CFLAGS='-O2 -g -Werror -fanalyzer' \
-		build/lint/gcc/mta-stsd build/lint/gcc/mta-sts-check &&
+		build/lint/gcc/mta-stsd build/lint/gcc/mta-sts-check build/lint/gcc/mta-sts-report &&
 		make -s -j "$jobs" BUILD=build/lint/gcc CC=gcc CFLAGS='-O2 -g -Werror' test-programs
 }
 

@@ -278,6 +278,62 @@ weekly_check_fails() {
 		journal_has mta-sts-check.service 'error\['
 }
 
+# A report of yesterday.
+report_json() {
+	local day
+	day=$(date -u -d yesterday +%F)
+	cat <<-EOF
+		{"organization-name": "Sender One", "contact-info": "reports@sender.example",
+		 "date-range": {"start-datetime": "${day}T00:00:00Z", "end-datetime": "${day}T23:59:59Z"},
+		 "report-id": "1@sender.example",
+		 "policies": [{"policy": {"policy-type": "sts", "policy-domain": "example.com"},
+		 "summary": {"total-successful-session-count": 40, "total-failure-session-count": 2},
+		 "failure-details": [{"result-type": "certificate-expired", "failed-session-count": 2,
+		 "receiving-mx-hostname": "mail.example.com"}]}]}
+	EOF
+}
+
+# As a sender mails it.
+report_mail() {
+	cat <<-EOF
+		From: reports@sender.example
+		To: tls-reports@$(cat /etc/mailname)
+		Subject: Report Domain: example.com Submitter: sender.example Report-ID: <1@sender.example>
+		MIME-Version: 1.0
+		Content-Type: multipart/report; report-type="tlsrpt"; boundary="part"
+
+		--part
+		Content-Type: text/plain
+
+		This is a TLS report.
+
+		--part
+		Content-Type: application/tlsrpt+gzip
+		Content-Transfer-Encoding: base64
+
+		$(report_json | gzip -c | base64)
+		--part--
+	EOF
+}
+
+# The README's recipe: a mailbox, delivered to a Maildir by a real mail server.
+mailbox() {
+	useradd --system --create-home --home-dir /var/lib/tls-reports \
+		--shell /usr/sbin/nologin tls-reports &&
+		echo /var/lib/tls-reports/Maildir/ >/var/lib/tls-reports/.forward &&
+		systemctl start postfix && report_mail | sendmail tls-reports &&
+		wait_for 30 sh -c 'ls /var/lib/tls-reports/Maildir/new/* 2>/dev/null | grep -q .'
+}
+
+weekly_report() {
+	systemctl enable --now mta-sts-report.timer &&
+		[ -n "$(property NextElapseUSecRealtime mta-sts-report.timer)" ] &&
+		systemctl start mta-sts-report.service &&
+		[ "$(property ExecMainStatus mta-sts-report.service)" = 1 ] &&
+		journal_has mta-sts-report.service 'certificate-expired: 2 sessions' &&
+		journal_has mta-sts-report.service '^example.com: '
+}
+
 score() {
 	systemd-analyze security --no-pager --threshold=5 "$@" | sed 's/^.*Overall/# Overall/'
 }
@@ -309,5 +365,8 @@ check "a bad certificate does not hold up the renewal of another" renew_beside_a
 check "systemctl stop after a crash" stop
 check "the weekly check runs, and says what it could not test" weekly_check
 check "the weekly check fails where it cannot run" weekly_check_fails
+check "a report is mailed to a Maildir" mailbox
+check "the weekly summary of reports is in the journal" weekly_report
+check "score of the weekly summary" score mta-sts-report.service
 rm -rf "$scratch"
 echo "end of the checks"

@@ -10,7 +10,8 @@ lower=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/../.." || exit 1
 limit=300 # seconds that the machine may take
 packages=(systemd systemd-sysv dbus procps curl ca-certificates openssl
-	gcc make libc6-dev libmbedtls-dev libinih-dev)
+	gcc make libc6-dev libmbedtls-dev libinih-dev
+	libgmime-3.0-dev libjansson-dev zlib1g-dev pkgconf postfix)
 passed=0 failed=0
 name=mta-stsd-test-$$
 work=$(mktemp -d "/var/tmp/$name.XXXXXX")
