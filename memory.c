@@ -9,13 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_SIZE 16384
+#define BLOCK_SIZE_MIN 512
+#define BLOCK_SIZE_MAX 16384
 
 struct arena_block {
     struct arena_block *next;
     size_t used, size;
     alignas(max_align_t) unsigned char data[];
 };
+
+/* Twice as large each time: there are ten thousand arenas that hold just a few names. */
+static size_t next_size(const struct arena_block *block)
+{
+    if (block == NULL)
+        return BLOCK_SIZE_MIN;
+    return block->size < BLOCK_SIZE_MAX / 2 ? 2 * block->size : BLOCK_SIZE_MAX;
+}
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
@@ -26,7 +35,8 @@ void *arena_alloc(struct arena *arena, size_t size)
         return NULL;
     size = (size + align - 1) / align * align;
     if (block == NULL || block->size - block->used < size) {
-        size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+        size_t room = next_size(block);
+        room = size > room ? size : room;
         block = calloc(1, sizeof *block + room);
         if (block == NULL)
             return NULL;
