@@ -13,6 +13,16 @@
 #include <unistd.h>
 
 #define CHUNK 65536
+#define TICK_MAX 2 /* seconds: FAT */
+
+static struct file_stamp stamp_of(const struct stat *st)
+{
+    return (struct file_stamp){.device = st->st_dev,
+                               .inode = st->st_ino,
+                               .size = st->st_size,
+                               .modified = st->st_mtim,
+                               .changed = st->st_ctim};
+}
 
 static const char *check_type(int fd, bool standard_input, bool pipes, struct file *file)
 {
@@ -25,6 +35,7 @@ static const char *check_type(int fd, bool standard_input, bool pipes, struct fi
     if (!standard_input && !S_ISREG(st.st_mode) && !(pipes && S_ISFIFO(st.st_mode)))
         return "is not a regular file";
     file->others_may_read = (st.st_mode & S_IROTH) != 0;
+    file->stamp = stamp_of(&st);
     return NULL;
 }
 
@@ -113,11 +124,7 @@ struct file_stamp file_stamp(const char *path)
 
     if (stat(path, &st) != 0)
         return (struct file_stamp){0};
-    return (struct file_stamp){.device = st.st_dev,
-                               .inode = st.st_ino,
-                               .size = st.st_size,
-                               .modified = st.st_mtim,
-                               .changed = st.st_ctim};
+    return stamp_of(&st);
 }
 
 static bool equal_times(const struct timespec *a, const struct timespec *b)
@@ -129,6 +136,11 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
            equal_times(&a->modified, &b->modified) && equal_times(&a->changed, &b->changed);
+}
+
+bool file_stamp_settled(const struct file_stamp *stamp, time_t now)
+{
+    return stamp->changed.tv_sec < now - TICK_MAX;
 }
 
 static uint64_t mix_number(uint64_t mix, uint64_t number)

@@ -309,6 +309,33 @@ static void test_a_link_to_another_file_has_another_stamp(void **state)
     unlink(third);
 }
 
+static void test_a_file_is_read_with_its_stamp(void **state)
+{
+    struct file file;
+
+    (void)state;
+    write_file(path, "x", 1);
+    assert_int_equal(symlink(path, other), 0);
+    assert_null(file_read(other, 100, &file));
+    struct file_stamp stamp = file_stamp(path);
+    assert_true(file_stamp_equal(&file.stamp, &stamp));
+    file_free(&file);
+}
+
+static void test_a_stamp_is_settled_when_its_last_change_is_seconds_ago(void **state)
+{
+    static const struct {
+        time_t changed;
+        bool settled;
+    } cases[] = {{997, true}, {998, false}, {999, false}, {1000, false}, {1001, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct file_stamp stamp = {.modified = {1, 0}, .changed = {cases[i].changed, 999999999}};
+        assert_int_equal(file_stamp_settled(&stamp, 1000), cases[i].settled);
+    }
+}
+
 static void test_a_missing_file_has_a_stamp_of_its_own(void **state)
 {
     struct file_stamp missing = file_stamp(path), zero = {0};
@@ -399,6 +426,8 @@ int main(void)
         TEST(test_a_file_of_another_time_has_another_stamp),
         TEST(test_a_file_renamed_into_place_has_another_stamp),
         TEST(test_a_link_to_another_file_has_another_stamp),
+        TEST(test_a_file_is_read_with_its_stamp),
+        TEST(test_a_stamp_is_settled_when_its_last_change_is_seconds_ago),
         TEST(test_a_missing_file_has_a_stamp_of_its_own),
         TEST(test_every_part_of_a_stamp_counts),
         TEST(test_a_mix_depends_on_the_order),
