@@ -91,6 +91,24 @@ long long snapshot_days_left(const struct snapshot *snapshot)
     return (long long)(first - now) / 86400;
 }
 
+void snapshot_announce(const struct snapshot *snapshot, bool first, unsigned workers)
+{
+    struct log_line line;
+    char text[80];
+    size_t read, unchanged;
+    int len = snprintf(text, sizeof text, "%zu of %zu domains, %u workers",
+                       snapshot_usable(snapshot), snapshot->config.domain_count, workers);
+
+    log_begin(&line, LOG_INFO, first ? "ready" : "reloaded");
+    log_quoted(&line, "text", text, (size_t)len);
+    if (!first) {
+        tls_store_count_pairs(snapshot->store, &read, &unchanged);
+        log_number(&line, "certificates_read", (long long)read);
+        log_number(&line, "certificates_unchanged", (long long)unchanged);
+    }
+    log_end(&line);
+}
+
 void snapshot_remind(const struct snapshot *snapshot)
 {
     const struct config *config = &snapshot->config;

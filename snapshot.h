@@ -16,9 +16,9 @@ struct snapshot {
     struct tls_store *store;
 };
 
-/* Loads the INI file and all certificates. NULL, with the reason among the findings, if there is an
- * error in the INI. Domains whose certificate cannot be used keep
- * the one they have in `previous` (may be NULL). */
+/* Loads the INI file and the certificates that are not as they were in `previous` (may be NULL).
+ * NULL, with the reason among the findings, if there is an error in the INI. Domains whose
+ * certificate cannot be used keep the one they have in `previous`. */
 struct snapshot *snapshot_load(const char *path, const struct snapshot *previous,
                                struct finding_list *findings);
 /* The number of domains that can be served. */
@@ -30,6 +30,8 @@ bool snapshot_is_current(const struct snapshot *snapshot);
 uint64_t snapshot_fingerprint(const struct snapshot *snapshot);
 /* The least number of days that a certificate in use has left. */
 long long snapshot_days_left(const struct snapshot *snapshot);
+/* Logs that so many workers serve it now: the first one of this process, or in place of another. */
+void snapshot_announce(const struct snapshot *snapshot, bool first, unsigned workers);
 /* Logs the certificates in use that have expired or are about to (21, 7 and 1 days). */
 void snapshot_remind(const struct snapshot *snapshot);
 

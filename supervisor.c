@@ -117,9 +117,7 @@ static void promote(struct supervisor *s)
     s->generation++;
     end_transition(s);
     log_set_level(s->current->config.log);
-    log_text(LOG_INFO, first ? "ready" : "reloaded", "%zu of %zu domains, %u workers",
-             tls_store_usable(s->current->store), s->current->config.domain_count,
-             s->workers_wanted);
+    snapshot_announce(s->current, first, s->workers_wanted);
     if (!first)
         metrics_count_reload(s->metrics, true);
     s->refused = false;

@@ -42,15 +42,18 @@ struct tls_site {
 };
 
 struct tls_store;
-/* Loads the certificates, each pair of files once, and judges them (S01-S04; DESIGN section 5). A
- * site whose pair cannot be used keeps the one it has in `previous` (may be NULL) or is left out,
- * with an error either way. NULL only without memory. `now` decides what is in date. */
+/* Loads the certificates, each pair of files once, and judges them (S01-S04; DESIGN section 5).
+ * Pairs of `previous` (may be NULL) whose files have not changed are shared with it. A site whose
+ * pair cannot be used keeps the one it has in `previous` or is left out, with an error either way.
+ * NULL only without memory. `now` decides what is in date. */
 struct tls_store *tls_store_load(const struct tls_site *sites, size_t count,
                                  const struct tls_store *previous, time_t now,
                                  struct finding_list *findings);
 void tls_store_free(struct tls_store *store);
 /* Number of sites that have a certificate; whether this host is one of them. */
 size_t tls_store_usable(const struct tls_store *store);
+/* Pairs of files that were read for this store; and that had not changed. */
+void tls_store_count_pairs(const struct tls_store *store, size_t *read, size_t *unchanged);
 bool tls_store_has(const struct tls_store *store, const char *host);
 /* False if a file that the store was loaded from is not what it was then. */
 bool tls_store_is_current(const struct tls_store *store);

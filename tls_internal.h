@@ -26,6 +26,7 @@ struct tls_pair {
     size_t name_count;
     bool usable;
     bool sendable; /* the chain fits into a handshake message */
+    bool reusable; /* nothing was said of it, dates excepted, and its stamps can be trusted */
 };
 
 struct tls_entry {
@@ -37,7 +38,9 @@ struct tls_store {
     struct arena arena;
     struct tls_pair **pairs; /* one reference each */
     size_t pair_count;
-    size_t loaded_count;       /* the first so many were loaded for this store, the others kept */
+    size_t named_count; /* the first so many are those that sites name, sorted by their files; the
+                           others are what some site had before */
+    size_t read_count;  /* so many of them were read for this store, the others had not changed */
     struct tls_entry *entries; /* the usable sites, sorted by host */
     size_t count;
     const struct tls_entry *first; /* the first usable site as given: for clients without SNI */
@@ -61,14 +64,18 @@ struct tls_pair *tls_pair_load(const struct tls_site *site, time_t now,
                                struct finding_list *findings);
 /* True if neither file has changed since it was loaded. */
 bool tls_pair_is_current(const struct tls_pair *pair);
+/* True if loading it again would come to the same, dates excepted: it need not be done. */
+bool tls_pair_is_reusable(const struct tls_pair *pair);
 void tls_pair_release(struct tls_pair *pair);
 /* True if a DNS SAN covers the host; a wildcard is one whole left-most label (RFC 9525). */
 bool tls_pair_covers(const struct tls_pair *pair, const char *host);
 
 /* tls_judge.c: judges a chain that has been read and belongs to its key, each certificate of it
- * (S02-S04), and sets not_after, usable and sendable. What is wrong is said at the place. */
-void tls_pair_judge(struct tls_pair *pair, struct place place, time_t now,
-                    struct finding_list *findings);
+ * (S02, S04), and sets not_after, usable and sendable. What is wrong is said at the place. */
+void tls_pair_judge(struct tls_pair *pair, struct place place, struct finding_list *findings);
+/* S03, which is another thing every day. */
+void tls_pair_judge_dates(struct tls_pair *pair, struct place place, time_t now,
+                          struct finding_list *findings);
 /* A certificate's time in seconds since 1970. */
 time_t tls_to_time(const mbedtls_x509_time *t);
 

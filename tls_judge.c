@@ -237,22 +237,28 @@ static void judge_date(const struct judge *judge, const mbedtls_x509_crt *crt, t
     }
 }
 
-/* S03. None of it takes the pair out of use: senders refuse it, but its renewal is waited for. */
-static void judge_dates(const struct judge *judge, time_t now)
+/* None of it takes the pair out of use: senders refuse it, but its renewal is waited for. */
+void tls_pair_judge_dates(struct tls_pair *pair, struct place place, time_t now,
+                          struct finding_list *findings)
 {
-    struct tls_pair *pair = judge->pair;
+    const struct judge judge = {pair, place, findings};
 
-    pair->not_after = tls_to_time(&pair->chain.valid_to);
-    for (const mbedtls_x509_crt *crt = &pair->chain; crt != NULL; crt = crt->next) {
-        time_t end = tls_to_time(&crt->valid_to);
-        if (end < pair->not_after)
-            pair->not_after = end;
-        judge_date(judge, crt, now);
-    }
+    for (const mbedtls_x509_crt *crt = &pair->chain; crt != NULL; crt = crt->next)
+        judge_date(&judge, crt, now);
 }
 
-void tls_pair_judge(struct tls_pair *pair, struct place place, time_t now,
-                    struct finding_list *findings)
+static time_t first_end(const mbedtls_x509_crt *chain)
+{
+    time_t first = tls_to_time(&chain->valid_to);
+
+    for (const mbedtls_x509_crt *crt = chain->next; crt != NULL; crt = crt->next) {
+        time_t end = tls_to_time(&crt->valid_to);
+        first = end < first ? end : first;
+    }
+    return first;
+}
+
+void tls_pair_judge(struct tls_pair *pair, struct place place, struct finding_list *findings)
 {
     const struct judge judge = {pair, place, findings};
     bool ordered = judge_order(&judge);
@@ -261,5 +267,5 @@ void tls_pair_judge(struct tls_pair *pair, struct place place, time_t now,
     /* Signatures take their time, and a weak hash need not be one that the library has. */
     pair->usable = ordered && strong && judge_signatures(&judge);
     pair->usable = judge_usage(&judge) && pair->usable;
-    judge_dates(&judge, now);
+    pair->not_after = first_end(&pair->chain);
 }

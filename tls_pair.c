@@ -71,6 +71,7 @@ static bool load_chain(const struct loader *loader)
     /* The length counts the NUL: that is how the library tells PEM from DER. */
     int error = mbedtls_x509_crt_parse(&loader->pair->chain, (const unsigned char *)file.bytes,
                                        file.len + 1);
+    loader->pair->certificate_stamp = file.stamp;
     file_free(&file);
     if (error < 0)
         complain_mbedtls(loader, "CERT_FILE", path, "not a PEM certificate chain", error);
@@ -93,6 +94,7 @@ static bool load_key(const struct loader *loader)
         finding_add(loader->findings, FINDING_WARNING, "KEY_RIGHTS", loader->site->place,
                     "%s: everybody on this machine may read this private key: chmod o-r", path);
     int error = parse_key(&loader->pair->key, &file);
+    loader->pair->private_key_stamp = file.stamp;
     file_free(&file);
     if (error == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
         complain(loader, "KEY_FILE", path,
@@ -166,17 +168,23 @@ static bool fill(struct tls_pair *pair, const struct tls_site *site, time_t now,
                  struct finding_list *findings)
 {
     struct loader loader = {pair, site, findings};
+    size_t before = findings->count;
 
     pair->certificate = arena_copy(&pair->arena, site->certificate, strlen(site->certificate));
     pair->private_key = arena_copy(&pair->arena, site->private_key, strlen(site->private_key));
     if (pair->certificate == NULL || pair->private_key == NULL)
         return false;
-    /* Before reading: a change while we read is seen the next time. */
+    /* For files that cannot be opened. The others get the stamp of what was opened: the path may
+     * lead elsewhere by now, and back again. */
     pair->certificate_stamp = file_stamp(pair->certificate);
     pair->private_key_stamp = file_stamp(pair->private_key);
     if (!load_chain(&loader) || !load_key(&loader))
         return true;
-    tls_pair_judge(pair, site->place, now, findings);
+    tls_pair_judge(pair, site->place, findings);
+    pair->reusable = pair->usable && findings->count == before && !findings->out_of_memory &&
+                     file_stamp_settled(&pair->certificate_stamp, now) &&
+                     file_stamp_settled(&pair->private_key_stamp, now);
+    tls_pair_judge_dates(pair, site->place, now, findings);
     return collect_names(pair, &pair->arena);
 }
 
@@ -204,6 +212,11 @@ bool tls_pair_is_current(const struct tls_pair *pair)
 
     return file_stamp_equal(&certificate, &pair->certificate_stamp) &&
            file_stamp_equal(&private_key, &pair->private_key_stamp);
+}
+
+bool tls_pair_is_reusable(const struct tls_pair *pair)
+{
+    return pair->reusable && tls_pair_is_current(pair);
 }
 
 void tls_pair_release(struct tls_pair *pair)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The certificates of all hosts. Each pair of files is loaded once, however many hosts share it,
- * and one host's bad certificate leaves out that host alone.
+ * and not again while it does not change; one host's bad certificate leaves out that host alone.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,30 @@ struct loading {
     struct tls_pair *pair;
 };
 
+static int compare_paths(const char *certificate, const char *private_key,
+                         const char *other_certificate, const char *other_private_key)
+{
+    int order = strcmp(certificate, other_certificate);
+
+    return order != 0 ? order : strcmp(private_key, other_private_key);
+}
+
+/* Of a site and the pairs of a store. */
+static int compare_site_to_pair(const void *key, const void *item)
+{
+    const struct tls_site *site = key;
+    const struct tls_pair *pair = *(struct tls_pair *const *)item;
+
+    return compare_paths(site->certificate, site->private_key, pair->certificate,
+                         pair->private_key);
+}
+
 static int compare_files(const void *a, const void *b)
 {
     const struct tls_site *x = ((const struct loading *)a)->site;
     const struct tls_site *y = ((const struct loading *)b)->site;
-    int order = strcmp(x->certificate, y->certificate);
+    int order = compare_paths(x->certificate, x->private_key, y->certificate, y->private_key);
 
-    if (order == 0)
-        order = strcmp(x->private_key, y->private_key);
     /* The order of the INI decides where findings of a shared pair are said. */
     return order != 0 ? order : (x > y) - (x < y);
 }
@@ -40,8 +56,7 @@ static int compare_entries(const void *a, const void *b)
 
 static bool same_files(const struct tls_site *a, const struct tls_site *b)
 {
-    return strcmp(a->certificate, b->certificate) == 0 &&
-           strcmp(a->private_key, b->private_key) == 0;
+    return compare_paths(a->certificate, a->private_key, b->certificate, b->private_key) == 0;
 }
 
 /* Takes the sites that name both of their files; the others are complained of. */
@@ -76,8 +91,38 @@ static bool keep_pair(struct tls_store *store, struct tls_pair *pair)
     return true;
 }
 
-static bool load_pairs(struct tls_store *store, struct loading *loading, size_t count, time_t now,
-                       struct finding_list *findings)
+/* The pair of a site's files as an earlier store has it, if it would be the same now, or NULL. */
+static struct tls_pair *find_unchanged(const struct tls_store *previous,
+                                       const struct tls_site *site)
+{
+    struct tls_pair **found = NULL;
+
+    if (previous != NULL && previous->named_count > 0)
+        found = bsearch(site, previous->pairs, previous->named_count, sizeof(struct tls_pair *),
+                        compare_site_to_pair);
+    return found != NULL && tls_pair_is_reusable(*found) ? *found : NULL;
+}
+
+/* NULL without memory. The store has the reference. */
+static struct tls_pair *get_pair(struct tls_store *store, const struct tls_store *previous,
+                                 const struct tls_site *site, time_t now,
+                                 struct finding_list *findings)
+{
+    struct tls_pair *pair = find_unchanged(previous, site);
+
+    if (pair != NULL) {
+        pair->references++;
+        tls_pair_judge_dates(pair, site->place, now, findings);
+    } else {
+        pair = tls_pair_load(site, now, findings);
+        store->read_count++;
+    }
+    return pair != NULL && keep_pair(store, pair) ? pair : NULL;
+}
+
+static bool get_pairs(struct tls_store *store, const struct tls_store *previous,
+                      struct loading *loading, size_t count, time_t now,
+                      struct finding_list *findings)
 {
     qsort(loading, count, sizeof *loading, compare_files);
     for (size_t i = 0; i < count; i++) {
@@ -85,12 +130,12 @@ static bool load_pairs(struct tls_store *store, struct loading *loading, size_t 
             loading[i].pair = loading[i - 1].pair;
             continue;
         }
-        loading[i].pair = tls_pair_load(loading[i].site, now, findings);
-        if (loading[i].pair == NULL || !keep_pair(store, loading[i].pair))
+        loading[i].pair = get_pair(store, previous, loading[i].site, now, findings);
+        if (loading[i].pair == NULL)
             return false;
     }
     qsort(loading, count, sizeof *loading, compare_site_order);
-    store->loaded_count = store->pair_count;
+    store->named_count = store->pair_count;
     return true;
 }
 
@@ -153,7 +198,7 @@ struct tls_store *tls_store_load(const struct tls_site *sites, size_t count,
     if (good) {
         mbedtls_ssl_config_init(&store->server);
         size_t selected = select_sites(sites, count, loading, findings);
-        good = load_pairs(store, loading, selected, now, findings) &&
+        good = get_pairs(store, previous, loading, selected, now, findings) &&
                enter_sites(store, loading, selected, previous, findings) &&
                (store->count == 0 || tls_configure_server(store));
     }
@@ -191,6 +236,12 @@ const struct tls_entry *tls_store_find(const struct tls_store *store, const char
     return bsearch(&key, store->entries, store->count, sizeof *store->entries, compare_entries);
 }
 
+void tls_store_count_pairs(const struct tls_store *store, size_t *read, size_t *unchanged)
+{
+    *read = store->read_count;
+    *unchanged = store->named_count - store->read_count;
+}
+
 bool tls_store_has(const struct tls_store *store, const char *host)
 {
     return tls_store_find(store, host) != NULL;
@@ -198,7 +249,7 @@ bool tls_store_has(const struct tls_store *store, const char *host)
 
 bool tls_store_is_current(const struct tls_store *store)
 {
-    for (size_t i = 0; i < store->loaded_count; i++)
+    for (size_t i = 0; i < store->named_count; i++)
         if (!tls_pair_is_current(store->pairs[i]))
             return false;
     return true;
@@ -206,7 +257,7 @@ bool tls_store_is_current(const struct tls_store *store)
 
 uint64_t tls_store_fingerprint(const struct tls_store *store, uint64_t mix)
 {
-    for (size_t i = 0; i < store->loaded_count; i++) {
+    for (size_t i = 0; i < store->named_count; i++) {
         struct file_stamp certificate = file_stamp(store->pairs[i]->certificate);
         struct file_stamp private_key = file_stamp(store->pairs[i]->private_key);
         mix = file_stamp_mix(file_stamp_mix(mix, &certificate), &private_key);

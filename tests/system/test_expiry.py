@@ -106,9 +106,6 @@ def test_one_line_is_said_of_a_certificate_that_domains_share(serve, lasting):
     assert len(server.find_all("code=CERT_EXPIRES")) == 1
 
 
-# Each reload loads the certificates anew.
-
-
 @pytest.fixture
 def serve_linked(serve, lasting, directory, write_ini):
     """A server whose certificate is a link, as certbot lays it, and a function to turn the link."""
