@@ -11,11 +11,9 @@
 
 #define MISMATCH_LOOKS 3
 
-/* Of the files that are served, and of those that could not be. */
-static uint64_t state_on_disk(const struct reload *reload, const struct snapshot *current)
+/* The state of the files that are served, and of those that could not be. */
+static uint64_t with_unusable(const struct reload *reload, uint64_t state)
 {
-    uint64_t state = snapshot_fingerprint(current);
-
     return reload->unusable == NULL ? state : state ^ snapshot_fingerprint(reload->unusable);
 }
 
@@ -23,7 +21,7 @@ enum reload_state reload_look(struct reload *reload, const struct snapshot *curr
 {
     if (snapshot_is_current(current))
         return RELOAD_CURRENT;
-    uint64_t state = state_on_disk(reload, current);
+    uint64_t state = with_unusable(reload, snapshot_fingerprint(current));
     bool changed = state != reload->tried && state == reload->seen;
     reload->seen = state;
     return changed ? RELOAD_CHANGED : RELOAD_WAIT;
@@ -64,6 +62,8 @@ static bool can_run(const struct reload *reload, const struct config *old,
 struct snapshot *reload_load(struct reload *reload, const struct snapshot *current,
                              struct finding_list *findings, bool *again)
 {
+    /* From before: what changes while we load is seen at the next look. */
+    uint64_t state = snapshot_fingerprint(current);
     struct snapshot *snapshot = snapshot_load(reload->path, current, findings);
 
     *again = has_mismatch(findings) && reload->mismatches < MISMATCH_LOOKS;
@@ -79,7 +79,7 @@ struct snapshot *reload_load(struct reload *reload, const struct snapshot *curre
         warn_of_fixed(&current->config, &snapshot->config);
     else
         reload->unusable = snapshot; /* when one of its files changes, it is tried again */
-    reload->tried = state_on_disk(reload, current);
+    reload->tried = with_unusable(reload, state);
     return good ? snapshot : NULL;
 }
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A reload reads again only the certificates and keys that have changed, and what it does not read
 it still judges by the day and for each host."""
+import ctypes
+import os
 import re
+import select
+import signal
 import time
 
 import pytest
@@ -19,6 +23,7 @@ from test_reload import (
     ERRORS,
     FAILED,
     NEW,
+    RELOADED,
     copy,
     lay_out_as_certbot,
     lay_out_as_kubernetes,
@@ -199,3 +204,39 @@ def test_a_file_that_may_change_within_its_time_stamp_is_read_again(site, clock)
     clock.write(HOUR, 0)
     assert counts(changing.hang_up()) == (1, 0)
     assert counts(changing.hang_up()) == (0, 1)
+
+
+def wait_until_read(path):
+    """Returns a function that waits until somebody who has opened the file closes it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_CLOEXEC)
+    in_close_nowrite = 0x10
+    assert watch >= 0
+    assert libc.inotify_add_watch(watch, bytes(path), in_close_nowrite) >= 0, ctypes.get_errno()
+
+    def wait():
+        try:
+            assert select.select([watch], [], [], DEADLINE)[0]
+        finally:
+            os.close(watch)
+
+    return wait
+
+
+def test_a_change_while_others_are_read_is_served_without_a_signal(
+    site, pki, trust, many_names
+):
+    new = pki.pair("many renewed", HOSTS)
+    changing = site()
+    changing.pair = lay_out_for_each_host(many_names, changing.directory)
+    certificate, private_key = (changing.directory / HOSTS[0] / name.name for name in changing.pair)
+    changing.write(policy(DOMAINS, "testing", MX, 1209600, RUA))
+    changing.hang_up()
+    lay_out_for_each_host(many_names, changing.directory)
+    since = changing.server.mark()
+    wait = wait_until_read(private_key)
+    changing.server.signal(signal.SIGHUP)
+    wait()
+    replace(certificate, new.certificate.read_bytes())
+    changing.server.wait_for(RELOADED, since, count=2)
+    assert get(changing.server, trust, HOSTS[0]).certificate == leaf(new)
