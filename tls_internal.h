@@ -58,10 +58,12 @@ struct tls_conn {
     bool is_client, closed_well;
 };
 
-/* tls_pair.c: loads one pair and has it judged; what is wrong with it is said at the site's place.
- * NULL only without memory. The caller holds the one reference. */
-struct tls_pair *tls_pair_load(const struct tls_site *site, time_t now,
-                               struct finding_list *findings);
+/* tls_pair.c: an empty pair, of which the caller holds the one reference; NULL without memory. */
+struct tls_pair *tls_pair_new(void);
+/* Fills it from its files and has it judged; what is wrong with it is said at the site's place.
+ * False only without memory. */
+bool tls_pair_load(struct tls_pair *pair, const struct tls_site *site, time_t now,
+                   struct finding_list *findings);
 /* True if neither file has changed since it was loaded. */
 bool tls_pair_is_current(const struct tls_pair *pair);
 /* True if loading it again would come to the same, dates excepted: it need not be done. */

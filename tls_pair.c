@@ -163,9 +163,20 @@ bool tls_pair_covers(const struct tls_pair *pair, const char *host)
            (dot != NULL && (size_t)len < sizeof wildcard && has_name(pair, wildcard));
 }
 
-/* Loads both files into a new pair; false without memory. */
-static bool fill(struct tls_pair *pair, const struct tls_site *site, time_t now,
-                 struct finding_list *findings)
+struct tls_pair *tls_pair_new(void)
+{
+    struct tls_pair *pair = calloc(1, sizeof *pair);
+
+    if (pair == NULL)
+        return NULL;
+    pair->references = 1;
+    mbedtls_x509_crt_init(&pair->chain);
+    mbedtls_pk_init(&pair->key);
+    return pair;
+}
+
+bool tls_pair_load(struct tls_pair *pair, const struct tls_site *site, time_t now,
+                   struct finding_list *findings)
 {
     struct loader loader = {pair, site, findings};
     size_t before = findings->count;
@@ -186,23 +197,6 @@ static bool fill(struct tls_pair *pair, const struct tls_site *site, time_t now,
                      file_stamp_settled(&pair->private_key_stamp, now);
     tls_pair_judge_dates(pair, site->place, now, findings);
     return collect_names(pair, &pair->arena);
-}
-
-struct tls_pair *tls_pair_load(const struct tls_site *site, time_t now,
-                               struct finding_list *findings)
-{
-    struct tls_pair *pair = calloc(1, sizeof *pair);
-
-    if (pair == NULL)
-        return NULL;
-    pair->references = 1;
-    mbedtls_x509_crt_init(&pair->chain);
-    mbedtls_pk_init(&pair->key);
-    if (!fill(pair, site, now, findings)) {
-        tls_pair_release(pair);
-        return NULL;
-    }
-    return pair;
 }
 
 bool tls_pair_is_current(const struct tls_pair *pair)

@@ -103,39 +103,54 @@ static struct tls_pair *find_unchanged(const struct tls_store *previous,
     return found != NULL && tls_pair_is_reusable(*found) ? *found : NULL;
 }
 
-/* NULL without memory. The store has the reference. */
-static struct tls_pair *get_pair(struct tls_store *store, const struct tls_store *previous,
-                                 const struct tls_site *site, time_t now,
-                                 struct finding_list *findings)
+/* The first of the sites with these files, in the order by files. */
+static bool is_first(const struct loading *loading, size_t i)
 {
-    struct tls_pair *pair = find_unchanged(previous, site);
-
-    if (pair != NULL) {
-        pair->references++;
-        tls_pair_judge_dates(pair, site->place, now, findings);
-    } else {
-        pair = tls_pair_load(site, now, findings);
-        store->read_count++;
-    }
-    return pair != NULL && keep_pair(store, pair) ? pair : NULL;
+    return i == 0 || !same_files(loading[i - 1].site, loading[i].site);
 }
 
-static bool get_pairs(struct tls_store *store, const struct tls_store *previous,
-                      struct loading *loading, size_t count, time_t now,
-                      struct finding_list *findings)
+/* Gives each site the pair that has not changed, or an empty one. All of these are allocated before
+ * the first is filled, so that they lie together: a later reload counts references in them, and of
+ * the memory that is shared with the workers just those pages are copied. */
+static bool assign_pairs(struct tls_store *store, struct loading *loading, size_t count,
+                         const struct tls_store *previous)
 {
-    qsort(loading, count, sizeof *loading, compare_files);
     for (size_t i = 0; i < count; i++) {
-        if (i > 0 && same_files(loading[i - 1].site, loading[i].site)) {
+        if (!is_first(loading, i)) {
             loading[i].pair = loading[i - 1].pair;
             continue;
         }
-        loading[i].pair = get_pair(store, previous, loading[i].site, now, findings);
-        if (loading[i].pair == NULL)
+        loading[i].pair = find_unchanged(previous, loading[i].site);
+        if (loading[i].pair != NULL)
+            loading[i].pair->references++;
+        else
+            loading[i].pair = tls_pair_new();
+        if (loading[i].pair == NULL || !keep_pair(store, loading[i].pair))
             return false;
     }
-    qsort(loading, count, sizeof *loading, compare_site_order);
     store->named_count = store->pair_count;
+    return true;
+}
+
+static bool load_pairs(struct tls_store *store, struct loading *loading, size_t count,
+                       const struct tls_store *previous, time_t now, struct finding_list *findings)
+{
+    qsort(loading, count, sizeof *loading, compare_files);
+    if (!assign_pairs(store, loading, count, previous))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct tls_site *site = loading[i].site;
+        if (!is_first(loading, i))
+            continue;
+        if (loading[i].pair->usable) {
+            tls_pair_judge_dates(loading[i].pair, site->place, now, findings);
+            continue;
+        }
+        if (!tls_pair_load(loading[i].pair, site, now, findings))
+            return false;
+        store->read_count++;
+    }
+    qsort(loading, count, sizeof *loading, compare_site_order);
     return true;
 }
 
@@ -198,7 +213,7 @@ struct tls_store *tls_store_load(const struct tls_site *sites, size_t count,
     if (good) {
         mbedtls_ssl_config_init(&store->server);
         size_t selected = select_sites(sites, count, loading, findings);
-        good = get_pairs(store, previous, loading, selected, now, findings) &&
+        good = load_pairs(store, loading, selected, previous, now, findings) &&
                enter_sites(store, loading, selected, previous, findings) &&
                (store->count == 0 || tls_configure_server(store));
     }
