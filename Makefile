@@ -53,6 +53,7 @@ REPORT_PACKAGES = gmime-3.0 jansson zlib
 REPORT_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(REPORT_PACKAGES)))
 REPORT_LIBS = $(shell pkg-config --libs $(REPORT_PACKAGES))
 PROGRAMS = $(BUILD)/mta-stsd $(BUILD)/mta-sts-check $(BUILD)/mta-sts-report
+BENCH_OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/*.c))
 
 all: $(PROGRAMS)
 	ln -sf $(PROGRAMS) .
@@ -95,7 +96,8 @@ $(BUILD)/mbedtls/%.o: $(MBEDTLS_SRC)/library/%.c config/mbedtls_config.h Makefil
 	$(CC) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_FLAGS) \
 		-I$(MBEDTLS_SRC)/library -c -o $@ $<
 
--include $(OBJECTS:.o=.d) $(CHECK_OBJECTS:.o=.d) $(REPORT_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+-include $(OBJECTS:.o=.d) $(CHECK_OBJECTS:.o=.d) $(REPORT_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) \
+	$(BENCH_OBJECTS:.o=.d)
 
 # Throw-away certificate, example INI, the server on a local port, and what to try.
 demo: $(BUILD)/mta-stsd
@@ -118,6 +120,10 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS)
 
 lint:
 	@tests/lint/run.sh
+
+# What `make bench` is made with. The load client needs OpenSSL, which nothing else here does.
+$(BUILD)/bench/load: $(filter $(BUILD)/bench/load%,$(BENCH_OBJECTS))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
 
 UNITS = $(notdir $(wildcard config/*.socket config/*.service config/*.path config/*.timer))
 PAGES = man1/mta-sts-check.1 man1/mta-sts-report.1 man5/mta-stsd.ini.5 man8/mta-stsd.8
