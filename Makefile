@@ -125,6 +125,9 @@ lint:
 $(BUILD)/bench/load: $(filter $(BUILD)/bench/load%,$(BENCH_OBJECTS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
 
+$(BUILD)/bench/floor: $(BUILD)/bench/floor.o $(MBEDTLS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIBS)
+
 UNITS = $(notdir $(wildcard config/*.socket config/*.service config/*.path config/*.timer))
 PAGES = man1/mta-sts-check.1 man1/mta-sts-report.1 man5/mta-stsd.ini.5 man8/mta-stsd.8
 ETC = $(DESTDIR)/etc/mta-stsd
