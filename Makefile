@@ -121,7 +121,15 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS)
 lint:
 	@tests/lint/run.sh
 
-# What `make bench` is made with. The load client needs OpenSSL, which nothing else here does.
+# Speed and size beside the library's floor and other servers. BENCH_ROUNDS, BENCH_SECONDS and more:
+# see bench/*.py. Needs OpenSSL, which nothing else here does.
+BENCH = $(BUILD)/bench/load $(BUILD)/bench/floor
+bench: $(BUILD)/mta-stsd $(BENCH)
+	@BUILD=$(BUILD) /usr/bin/python3 bench/bench.py
+
+bench-deps:
+	bench/deps.sh
+
 $(BUILD)/bench/load: $(filter $(BUILD)/bench/load%,$(BENCH_OBJECTS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lssl -lcrypto -lpthread
 
@@ -157,5 +165,5 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind test-programs lint install uninstall clean
+.PHONY: all demo test test-valgrind test-programs lint bench bench-deps install uninstall clean
 .SECONDARY:
