@@ -127,6 +127,10 @@ BENCH = $(BUILD)/bench/load $(BUILD)/bench/floor
 bench: $(BUILD)/mta-stsd $(BENCH)
 	@BUILD=$(BUILD) /usr/bin/python3 bench/bench.py
 
+# The same for what is left of it under an attack.
+bench-attack: $(BUILD)/mta-stsd $(BENCH)
+	@BUILD=$(BUILD) /usr/bin/python3 bench/attack.py
+
 bench-deps:
 	bench/deps.sh
 
@@ -165,5 +169,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind test-programs lint bench bench-deps install uninstall clean
+.PHONY: all demo test test-valgrind test-programs lint bench bench-attack \
+	bench-deps install uninstall clean
 .SECONDARY:
