@@ -46,7 +46,20 @@ missing_tools() {
 }
 
 c_files() {
-	printf '%s\n' ./*.c check/*.c report/*.c tests/unit/*.c tests/fuzz/*.c
+	printf '%s\n' ./*.c check/*.c report/*.c tests/unit/*.c tests/fuzz/*.c bench/*.c
+}
+
+# The load client needs OpenSSL, and lint does not: it is compiled where that is installed.
+bench_programs='build/lint/gcc/bench/floor build/lint/gcc/bench/load'
+if ! echo '#include <openssl/ssl.h>' | gcc -E -x c - >/dev/null 2>&1; then
+	bench_programs='build/lint/gcc/bench/floor'
+fi
+
+compiled_files() {
+	case $bench_programs in
+	*load) c_files ;;
+	*) c_files | grep -v '^bench/load' ;;
+	esac
 }
 
 function_length() {
@@ -61,18 +74,19 @@ function_length() {
 }
 
 file_length() {
-	wc -l ./*.c check/*.c report/*.c | awk -v max=$FILE_LINES_MAX '
+	wc -l ./*.c check/*.c report/*.c bench/*.c | awk -v max=$FILE_LINES_MAX '
 		$2 != "total" && $1 > max { printf "%s: %d lines\n", $2, $1 }'
 }
 
 format() {
-	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] report/*.[ch] tests/unit/*.c tests/fuzz/*.c
+	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] report/*.[ch] bench/*.[ch] \
+		tests/unit/*.c tests/fuzz/*.c
 }
 
 # It counts warnings in system headers on standard error; what matters is on standard output.
 # shellcheck disable=SC2016 # $0 is for the inner shell
 tidy() {
-	c_files | xargs -P "$jobs" -n 1 sh -c \
+	compiled_files | xargs -P "$jobs" -n 1 sh -c \
 		'clang-tidy --quiet "$0" -- -std=c11 -D_GNU_SOURCE -DMTA_STSD_VERSION=\"0\" -I. \
 			$(pkg-config --cflags gmime-3.0 | sed "s/-I/-isystem /g") 2>/dev/null'
 }
@@ -85,9 +99,11 @@ cppcheck_all() {
 
 # The warnings of the Makefile, as errors. The analyzer sees the program only: it does not know that
 # a failed assertion ends a test.
+# shellcheck disable=SC2086 # several words
 build_gcc() {
 	make -s -j "$jobs" BUILD=build/lint/gcc CC=gcc CFLAGS='-O2 -g -Werror -fanalyzer' \
-		build/lint/gcc/mta-stsd build/lint/gcc/mta-sts-check build/lint/gcc/mta-sts-report &&
+		build/lint/gcc/mta-stsd build/lint/gcc/mta-sts-check build/lint/gcc/mta-sts-report \
+		$bench_programs &&
 		make -s -j "$jobs" BUILD=build/lint/gcc CC=gcc CFLAGS='-O2 -g -Werror' test-programs
 }
 
