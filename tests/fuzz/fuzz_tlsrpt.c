@@ -46,7 +46,6 @@ static void check_count(int64_t count)
 static void check_policy(const struct tlsrpt_policy *policy)
 {
     assert(policy->type < TLSRPT_TYPES);
-    assert(policy->domain[0] != '\0');
     check_string(policy->domain);
     assert(strlen(policy->text) <= POLICY_BODY_MAX);
     check_count(policy->good);
@@ -70,8 +69,10 @@ static void check_report(const struct tlsrpt_report *report)
     assert(report->end >= report->start);
     assert(report->notes < 1u << TLSRPT_NOTES);
     assert(report->policy_count <= TLSRPT_POLICIES_MAX);
-    for (size_t i = 0; i < report->policy_count; i++)
+    for (size_t i = 0; i < report->policy_count; i++) {
         check_policy(&report->policies[i]);
+        assert(report->policies[i].domain[0] != '\0' || (report->notes & TLSRPT_NO_DOMAIN) != 0);
+    }
 }
 
 static void check_sessions(const struct summary_sessions *sessions)
@@ -89,6 +90,8 @@ static void check_domain(const struct summary_domain *domain)
     for (size_t i = 0; i < TLSRPT_TYPES; i++)
         check_sessions(&domain->types[i]);
     verdict_of(domain, TODAY, NULL, &verdict);
+    /* One reporter is never enough. */
+    assert(verdict.kind != VERDICT_SAFE);
     check_printable(verdict_name(verdict.kind));
     check_printable(verdict_words(&verdict));
     assert(verdict.reason_count <= VERDICT_REASONS_MAX);

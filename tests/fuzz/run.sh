@@ -15,7 +15,7 @@ unpack)
 	options='-max_len=20000'
 	;;
 tlsrpt)
-	modules="report/tlsrpt.c report/summary*.c report/verdict.c report/output*.c
+	modules="report/tlsrpt*.c report/summary*.c report/verdict.c report/output*.c
 		text.c memory.c name.c finding.c policy.c policy_parse.c policy_lint.c policy_mx.c rua.c"
 	packages='jansson'
 	options='-max_len=8192 -dict=tests/fuzz/tlsrpt.dict'
