@@ -178,11 +178,13 @@ static bool read_day(const struct program *p, const char *text, summary_day_numb
 
 static bool read_domain(struct program *p, const char *name)
 {
-    const char *why;
+    size_t len = strlen(name);
 
-    if (!name_is_valid(name, strlen(name), &why))
+    if (len > 1 && name[len - 1] == '.')
+        len--;
+    if (!name_is_valid(name, len, NULL))
         return complain("not a domain name: ", name);
-    snprintf(p->domain, sizeof p->domain, "%s", name);
+    snprintf(p->domain, sizeof p->domain, "%.*s", (int)len, name);
     name_lower(p->domain);
     p->summary.only = p->domain;
     return true;
@@ -260,6 +262,8 @@ static bool read_options(struct program *p, int argc, char *argv[])
     while (!p->show && (option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1)
         if (!read_option(p, option, optarg))
             return false;
+    if (p->summary.since > p->summary.until)
+        return complain("--since is after --until", NULL);
     if (!p->show && optind == argc)
         return complain("nothing to read: name a file, a directory or -", NULL);
     return true;
@@ -320,6 +324,16 @@ static bool flush_output(void)
     return false;
 }
 
+static void say_nothing_counted(const struct summary *summary)
+{
+    complain(summary->outside > 0     ? "no report is of that time"
+             : summary->elsewhere > 0 ? "no report is about a domain that was asked for, with "
+                                        "--domain or by the INI file"
+             : summary->reports > 0   ? "no report has a policy in it"
+                                      : "no report in all of the input",
+             NULL);
+}
+
 static int run(struct program *p, int count, char *paths[])
 {
     if (!load_config(p))
@@ -338,12 +352,8 @@ static int run(struct program *p, int count, char *paths[])
         return EXIT_CANNOT_RUN;
     if (p->output.unreadable > 0)
         return EXIT_UNREADABLE;
-    if (p->summary.reports + p->summary.outside + p->summary.elsewhere == 0)
-        complain("no report in all of the input", NULL);
-    else if (p->summary.domains.count == 0)
-        complain("no report is left to count: none is of that time, and about a domain that "
-                 "was asked for or is in the INI file",
-                 NULL);
+    if (p->summary.domains.count == 0)
+        say_nothing_counted(&p->summary);
     if (p->summary.domains.count == 0)
         return EXIT_UNREADABLE;
     return has_failures(&p->summary) ? EXIT_FAILURES : EXIT_CLEAN;

@@ -5,6 +5,8 @@
 #include "output_internal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 const char *output_name(const struct summary_domain *domain)
 {
@@ -57,4 +59,27 @@ void output_verdict(const struct output *output, const struct summary_domain *do
                     struct verdict *verdict)
 {
     verdict_of(domain, output->today, output_configured(output, domain), verdict);
+}
+
+static int compare_name(const void *key, const void *item)
+{
+    const struct summary_domain *domain = *(void *const *)item;
+
+    return strcmp(key, domain->name);
+}
+
+const struct config_domain *output_next_silent(const struct output *output,
+                                               const struct config_domain *previous)
+{
+    const struct summary_set *domains = &output->summary->domains;
+    const struct config *config = output->config;
+
+    if (config == NULL || output->summary->only != NULL)
+        return NULL;
+    size_t i = previous == NULL ? 0 : (size_t)(previous - config->domains) + 1;
+    for (; i < config->domain_count; i++)
+        if (domains->count == 0 || bsearch(config->domains[i].name, domains->items, domains->count,
+                                           sizeof *domains->items, compare_name) == NULL)
+            return &config->domains[i];
+    return NULL;
 }

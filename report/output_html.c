@@ -130,11 +130,23 @@ static void print_left_out(FILE *out, size_t count, const char *singular, const 
     fputs("</li>\n", out);
 }
 
+static size_t count_silent(const struct output *output)
+{
+    const struct config_domain *domain = NULL;
+    size_t count = 0;
+
+    while ((domain = output_next_silent(output, domain)) != NULL)
+        count++;
+    return count;
+}
+
 static void print_notes(const struct output *output, FILE *out)
 {
     const struct summary *summary = output->summary;
 
     fputs("<ul>\n", out);
+    print_left_out(out, count_silent(output), "domain that is served has no report.",
+                   "domains that are served have no report.");
     print_left_out(out, summary->reports, "report was counted.", "reports were counted.");
     print_left_out(out, summary->duplicates, "report came again and was left out.",
                    "reports came again and were left out.");

@@ -12,6 +12,11 @@
 /* Its name, or what stands for it where a report names none. */
 const char *output_name(const struct summary_domain *domain);
 
+/* The domain of the INI behind `previous` (NULL: the first of all) that no report is about, if the
+ * others have not been left out on purpose; NULL if there is none. */
+const struct config_domain *output_next_silent(const struct output *output,
+                                               const struct config_domain *previous);
+
 /* Good and failed ones together. */
 int64_t output_total(const struct summary_sessions *sessions);
 

@@ -184,6 +184,18 @@ static void print_domain(const struct output *output, const struct summary_domai
     fputs("]}", out);
 }
 
+static void print_silent(const struct output *output, FILE *out)
+{
+    const struct config_domain *domain = NULL;
+
+    fputs("],\n \"without_reports\":[", out);
+    for (size_t i = 0; (domain = output_next_silent(output, domain)) != NULL; i++) {
+        if (i > 0)
+            putc(',', out);
+        text_json_string(out, domain->name);
+    }
+}
+
 void output_json(const struct output *output, FILE *out)
 {
     const struct summary *summary = output->summary;
@@ -205,6 +217,7 @@ void output_json(const struct output *output, FILE *out)
         fprintf(out, ",\"reports\":%zu}", summary->notes[bit]);
         separator = ",";
     }
+    print_silent(output, out);
     fputs("],\n \"domains\":[", out);
     for (size_t i = 0; i < summary->domains.count; i++) {
         fputs(i > 0 ? ",\n " : "\n ", out);

@@ -13,6 +13,7 @@
 #define GAP_SHOWN 3   /* so many days without a report get a line each */
 #define ROWS_SHOWN 20 /* of failures of one kind */
 #define REPORTERS_SHOWN 50
+#define SILENT_SHOWN 20 /* domains */
 #define ESCAPED_SIZE (4 * TLSRPT_STRING_MAX + 1)
 
 static const char *const colours[] = {
@@ -129,8 +130,9 @@ static void print_day(const struct summary_day *day, int64_t most, FILE *out)
         putc('=', out);
     for (int i = 0; i < failed; i++)
         putc('!', out);
-    fprintf(out, "%*s %" PRId64, BAR_WIDTH + 1 > good + failed ? BAR_WIDTH + 1 - good - failed : 0,
-            "", total);
+    fprintf(out, "%*s %" PRId64 " good",
+            BAR_WIDTH + 1 > good + failed ? BAR_WIDTH + 1 - good - failed : 0, "",
+            day->sessions.good);
     if (day->sessions.failed > 0)
         fprintf(out, ", %" PRId64 " failed", day->sessions.failed);
     putc('\n', out);
@@ -253,14 +255,30 @@ static void print_domain(const struct output *output, const struct summary_domai
     putc('\n', out);
 }
 
-void output_text(const struct output *output, FILE *out)
+/* Domains of the INI that nobody reports about: a wrong record looks like this. */
+static void print_silent(const struct output *output, FILE *out)
+{
+    size_t count = 0;
+
+    for (const struct config_domain *d = NULL; (d = output_next_silent(output, d)) != NULL; count++)
+        if (count < SILENT_SHOWN)
+            fprintf(out,
+                    "%s: no report of that time: see its _smtp._tls record (mta-sts-check %s)\n",
+                    d->name, d->name);
+    if (count > SILENT_SHOWN)
+        fprintf(out, "and %zu domains more without a report; --json has them all\n",
+                count - SILENT_SHOWN);
+    if (count > 0)
+        putc('\n', out);
+}
+
+static void print_totals(const struct output *output, const size_t kinds[VERDICT_KINDS], FILE *out)
 {
     const struct summary *s = output->summary;
 
-    for (size_t i = 0; i < s->domains.count; i++)
-        print_domain(output, summary_domain_at(s, i), out);
-    fprintf(out, "%zu domain%s, %zu report%s", s->domains.count, s->domains.count == 1 ? "" : "s",
-            s->reports, s->reports == 1 ? "" : "s");
+    fprintf(out, "%zu domain%s: %zu failing, %zu not yet safe, %zu safe; %zu report%s",
+            s->domains.count, s->domains.count == 1 ? "" : "s", kinds[VERDICT_FAILING],
+            kinds[VERDICT_NOT_YET], kinds[VERDICT_SAFE], s->reports, s->reports == 1 ? "" : "s");
     if (s->duplicates > 0)
         fprintf(out, ", %zu that came again", s->duplicates);
     if (s->outside > 0)
@@ -274,4 +292,23 @@ void output_text(const struct output *output, FILE *out)
         if (s->notes[bit] > 0)
             fprintf(out, "note: %zu report%s: %s\n", s->notes[bit], s->notes[bit] == 1 ? "" : "s",
                     tlsrpt_note_text(bit));
+}
+
+/* The worst first. */
+void output_text(const struct output *output, FILE *out)
+{
+    size_t kinds[VERDICT_KINDS] = {0};
+    struct verdict verdict;
+
+    for (int kind = VERDICT_KINDS - 1; kind >= 0; kind--)
+        for (size_t i = 0; i < output->summary->domains.count; i++) {
+            const struct summary_domain *domain = summary_domain_at(output->summary, i);
+            output_verdict(output, domain, &verdict);
+            if ((int)verdict.kind != kind)
+                continue;
+            kinds[kind]++;
+            print_domain(output, domain, out);
+        }
+    print_silent(output, out);
+    print_totals(output, kinds, out);
 }

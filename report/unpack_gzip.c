@@ -245,7 +245,7 @@ static void zip_check(const struct zip *zip, const struct output *output, struct
     else if (zip->len - zip->data < 4)
         text_add(why, "zip: truncated");
     else if (memcmp(behind, "PK\3\4", 4) == 0)
-        text_add(why, "zip: more than one file in it");
+        text_add(why, "zip: more than one file in it: unpack it first");
     else if (memcmp(behind, "PK\1\2", 4) != 0)
         text_add(why, "zip: something else behind its data");
 }
@@ -284,7 +284,7 @@ void unpack_packed(const struct unpack_sink *sink, const char *name, enum unpack
     else
         zip_read(&output, bytes, len, &why);
     if (why.len == 0 && unpack_kind(output.data, output.len) != UNPACK_JSON)
-        text_add(&why, "packed, and no JSON in it");
+        text_add(&why, "packed, and no JSON in it: unpack it first");
     if (why.len > 0)
         sink->fault(sink->context, name, buffer);
     else

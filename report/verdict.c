@@ -32,7 +32,7 @@ static const struct {
     {"sts-policy-invalid", "mend what is served as the policy: run mta-sts-check"},
     {"sts-webpki-invalid",
      "mend the certificate of mta-sts.<domain>: in date, of a public CA, with its intermediates"},
-    {"unspecified", "the report tells no more; ask its sender, whose address is its contact-info"},
+    {"unspecified", "the report tells no more: ask the organization that sent it"},
     {"others", "there are more kinds of failure than rows here: look at a shorter time"},
 };
 
@@ -161,7 +161,10 @@ static void tell_failures(const struct summary_domain *domain, struct verdict *v
     }
     summary_date(domain->last_failed, last);
     if (failed == 0)
-        add_reason(verdict, "failures are listed, though their total is 0; the last on %s", last);
+        add_reason(verdict,
+                   "something failed, but the report does not say how often; the last on "
+                   "%s",
+                   last);
     else if (strcmp(first, last) == 0)
         add_reason(verdict, "%" PRId64 " session%s failed on %s", failed, plural(failed), last);
     else
@@ -213,17 +216,17 @@ static void judge_time(const struct summary_domain *domain, struct verdict *verd
     if (days < VERDICT_DAYS) {
         if (domain->last_failed != SUMMARY_DAY_NONE)
             tell_failures(domain, verdict);
-        add_reason(verdict, "%d day%s of reports without a failure: %d are needed", days,
-                   plural(days), VERDICT_DAYS);
+        add_reason(verdict, "%d day%s without a failure: %d are needed", days, plural(days),
+                   VERDICT_DAYS);
     }
     if (domain->types[TLSRPT_STS].good == 0 && domain->types[TLSRPT_STS].failed == 0)
         add_reason(verdict, "no sender has used an MTA-STS policy of this domain: run "
                             "mta-sts-check");
     else if (reporters < VERDICT_REPORTERS)
-        add_reason(verdict,
-                   "%d reporter%s with good sessions under the policy in the last %d days: "
-                   "%d are needed",
-                   reporters, plural(reporters), VERDICT_DAYS, VERDICT_REPORTERS);
+        add_reason(verdict, "%d reporter%s with good sessions under the policy %s: %d are needed",
+                   reporters, plural(reporters),
+                   days < VERDICT_DAYS ? "in these days" : "in the last 14 days",
+                   VERDICT_REPORTERS);
 }
 
 /* What senders know of the policy. */
@@ -237,7 +240,7 @@ static void judge_policy(const struct summary_domain *domain,
         add_reason(verdict, "the mode of the policy is none: testing comes first");
     if (configured == NULL) {
         if (!verdict->mode_known && domain->types[TLSRPT_STS].good > 0)
-            add_reason(verdict, "no report shows the policy: name the INI file with -c");
+            add_reason(verdict, "no report shows a valid policy: name the INI file with -c");
         return;
     }
     first = first_current(domain, configured);
@@ -260,6 +263,7 @@ void verdict_of(const struct summary_domain *domain, summary_day_number today,
     if (domain->last_refused >= window || (enforced && domain->last_unknown >= window)) {
         verdict->kind = VERDICT_FAILING;
         tell_failures(domain, verdict);
+        add_reason(verdict, "until that is mended: mode = testing, and its new id in DNS");
         return;
     }
     judge_time(domain, verdict);

@@ -17,6 +17,7 @@ enum verdict_kind {
     VERDICT_SAFE,    /* safe to enforce; under enforce: all is well */
     VERDICT_NOT_YET, /* something is missing */
     VERDICT_FAILING, /* sessions failed under enforce in the last two weeks of the reports */
+    VERDICT_KINDS,   /* the worst is the last */
 };
 
 struct verdict {

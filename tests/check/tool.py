@@ -2,6 +2,7 @@
 """Running mta-sts-check and reading what it says."""
 import json
 import os
+import signal
 import subprocess
 import time
 from collections import namedtuple
@@ -42,8 +43,14 @@ def environment(**more):
     return inherited | more
 
 
+def heed_interrupts():
+    """A shell has what it runs in the background ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*arguments, **more):
     more.setdefault("env", environment())
+    more.setdefault("preexec_fn", heed_interrupts)
     return subprocess.Popen(
         command(*arguments),
         stdin=subprocess.DEVNULL,

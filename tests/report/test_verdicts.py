@@ -23,8 +23,11 @@ def lines(mode):
     return ["version: STSv1", f"mode: {mode}", "mx: mx.example.com", "max_age: 604800"]
 
 
-def make(organization, day, end=None, mode="testing", good=5, failed=0, result=None, kind="sts"):
-    policy = {"policy-type": kind, "policy-domain": "example.com"}
+def make(
+    organization, day, end=None, mode="testing", good=5, failed=0, result=None, kind="sts",
+    domain="example.com",
+):
+    policy = {"policy-type": kind, "policy-domain": domain}
     if kind == "sts":
         policy["policy-string"] = lines(mode)
     tree = {
@@ -150,6 +153,28 @@ def test_mode_alone_is_another_policy_but_no_other_proof(judge, ini):
     entry, _ = judge(two(range(14)), 14, *ini("enforce"))
     assert (entry["verdict"], entry["mode"]) == ("safe", "enforce")
     assert [policy["current"] for policy in entry["policies"]] == [False]
+
+
+def test_domain_of_the_ini_without_a_report_is_named(file):
+    """That is how a wrong record looks."""
+    paths = [file(tree, f"{number}.json") for number, tree in enumerate(two(range(14)))]
+    ini = file((INI % "testing").replace("domain =", "domain = silent.example\ndomain ="), "a.ini")
+    options = ("--until", FIRST + timedelta(14), "-c", ini)
+    assert runner.report(*options, *paths).data["without_reports"] == ["silent.example"]
+    assert "silent.example: no report of that time" in runner.run(*options, *paths).out
+    assert "1 domain that is served has no report." in runner.run(*options, "--html", "-", *paths).out
+    only = runner.report(*options, "--domain", "example.com", *paths)
+    assert only.data["without_reports"] == []
+
+
+def test_the_worst_comes_first(file):
+    reports = two(range(14)) + daily(
+        "Sender One", [9], mode="enforce", failed=2, result="validation-failure", domain="zz.example"
+    )
+    paths = [file(tree, f"{number}.json") for number, tree in enumerate(reports)]
+    out = runner.run("--until", FIRST + timedelta(14), *paths).out
+    assert out.index("zz.example: failing") < out.index("example.com: safe")
+    assert "2 domains: 1 failing, 0 not yet safe, 1 safe; 29 reports" in out
 
 
 def test_mx_of_the_ini_were_not_seen_yet(judge, file):

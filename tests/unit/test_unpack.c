@@ -254,9 +254,10 @@ static void test_gzip(void **state)
     assert_string_equal(unpacked_once(gzip(JSON)), "report F " JSON "\n");
     assert_string_equal(unpacked_once(gzip("\xef\xbb\xbf" JSON)),
                         "report F \xef\xbb\xbf" JSON "\n");
-    assert_string_equal(unpacked_once(gzip("")), "fault F: packed, and no JSON in it\n");
+    assert_string_equal(unpacked_once(gzip("")),
+                        "fault F: packed, and no JSON in it: unpack it first\n");
     assert_string_equal(unpacked_once(gzip("A: b\n\n" JSON)),
-                        "fault F: packed, and no JSON in it\n");
+                        "fault F: packed, and no JSON in it: unpack it first\n");
 }
 
 static void test_gzip_in_gzip_is_not_opened(void **state)
@@ -266,7 +267,8 @@ static void test_gzip_in_gzip_is_not_opened(void **state)
     (void)state;
     add_deflated(&outer, inner.data, inner.len, 15 + 16);
     free(inner.data);
-    assert_string_equal(unpacked_once(outer), "fault F: packed, and no JSON in it\n");
+    assert_string_equal(unpacked_once(outer),
+                        "fault F: packed, and no JSON in it: unpack it first\n");
 }
 
 static void test_gzip_truncated_anywhere(void **state)
@@ -446,7 +448,7 @@ static void test_zip(void **state)
         unpacked_once(zip((struct archive){JSON, .method = 8, .flags = 8, .signature = true})),
         "report F " JSON "\n");
     assert_string_equal(unpacked_once(zip((struct archive){.text = "text"})),
-                        "fault F: packed, and no JSON in it\n");
+                        "fault F: packed, and no JSON in it: unpack it first\n");
 }
 
 static void test_zip_that_is_not_read(void **state)
@@ -460,9 +462,11 @@ static void test_zip_that_is_not_read(void **state)
         {{JSON, .method = 8, .zip64 = true}, "fault F: zip: zip64, which no report needs\n"},
         {{JSON, .method = 9}, "fault F: zip: compression method 9 is not supported\n"},
         {{JSON, .flags = 8}, "fault F: zip: stored, and its size is not known\n"},
-        {{JSON, .members = 2}, "fault F: zip: more than one file in it\n"},
-        {{JSON, .method = 8, .members = 3}, "fault F: zip: more than one file in it\n"},
-        {{JSON, .method = 8, .flags = 8, .members = 2}, "fault F: zip: more than one file in it\n"},
+        {{JSON, .members = 2}, "fault F: zip: more than one file in it: unpack it first\n"},
+        {{JSON, .method = 8, .members = 3},
+         "fault F: zip: more than one file in it: unpack it first\n"},
+        {{JSON, .method = 8, .flags = 8, .members = 2},
+         "fault F: zip: more than one file in it: unpack it first\n"},
         {{JSON, .wrong_sum = true}, "fault F: zip: corrupted (incorrect checksum)\n"},
         {{JSON, .method = 8, .wrong_sum = true}, "fault F: zip: corrupted (incorrect checksum)\n"},
         {{JSON, .method = 8, .flags = 8, .wrong_sum = true},
