@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tests of mta-sts-check share: a small internet of their own, and runs of the tool."""
-import shutil
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,28 +16,12 @@ from pki import Authority
 
 # Runs of the tool: each waits more than it works, but for a wrapper.
 AT_ONCE = 6 if tool.SCALE == 1 else 2
-# Lines that the terminal summary ends with: measurements, which pass or fail nothing.
-measurements = []
 
 
 def pytest_collection_modifyitems(items):
     if not namespace.is_private():
         for item in items:
             item.add_marker(pytest.mark.skip(reason=namespace.NEEDED))
-
-
-@pytest.fixture(scope="session")
-def workspace():
-    """A directory with a short name: a line of an INI file has 197 octets."""
-    directory = Path(tempfile.mkdtemp(prefix="mta-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def directory(workspace):
-    """A fresh one for each test."""
-    return Path(tempfile.mkdtemp(prefix="t", dir=workspace))
 
 
 @pytest.fixture(scope="session")
@@ -104,17 +86,6 @@ def runs(world, request):
     made = Runs(world, request.session.items)
     yield made
     made.pool.shutdown(cancel_futures=True)
-
-
-@pytest.fixture(scope="session")
-def measure():
-    """Keeps a line for the end of the run."""
-    return measurements.append
-
-
-def pytest_terminal_summary(terminalreporter):
-    for line in measurements:
-        terminalreporter.write_line(line)
 
 
 def pytest_report_header():

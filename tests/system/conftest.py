@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,23 +11,6 @@ import process
 import pytest
 from pki import RSA, Authority
 from policies import ENFORCED, TESTING, server_section
-
-# Lines that the terminal summary ends with: measurements, which pass or fail nothing.
-measurements = []
-
-
-@pytest.fixture(scope="session")
-def workspace():
-    """A directory with a short name: a line of an INI file has 197 octets."""
-    directory = Path(tempfile.mkdtemp(prefix="mta-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def directory(workspace):
-    """A fresh one for each test."""
-    return Path(tempfile.mkdtemp(prefix="t", dir=workspace))
 
 
 @pytest.fixture(scope="session")
@@ -128,44 +110,6 @@ def fetch(trust):
         return response
 
     return good_fetch
-
-
-@pytest.fixture(scope="session")
-def measure():
-    """Keeps a line for the end of the run."""
-    return measurements.append
-
-
-# What cannot be had under a wrapper, and why. Tests that want one of these, or are marked so, are
-# left out there; they are run without it.
-UNWRAPPED = {
-    "strace": "strace and valgrind both want to run the program",
-    "clock_library": "valgrind has its own libraries to load first",
-}
-
-
-def reason_against_wrapper(item):
-    mark = item.get_closest_marker("unwrapped")
-    reasons = [UNWRAPPED[name] for name in UNWRAPPED if name in item.fixturenames]
-    return mark.args[0] if mark else reasons[0] if reasons else None
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "unwrapped(reason): left out under a wrapper")
-
-
-def pytest_collection_modifyitems(config, items):
-    left = [item for item in items if process.WRAPPER and reason_against_wrapper(item)]
-    for item in left:
-        measurements.append(f"left out: {item.name}: {reason_against_wrapper(item)}")
-        items.remove(item)
-    if left:
-        config.hook.pytest_deselected(items=left)
-
-
-def pytest_terminal_summary(terminalreporter):
-    for line in measurements:
-        terminalreporter.write_line(line)
 
 
 def pytest_report_header():
