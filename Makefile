@@ -131,6 +131,10 @@ bench: $(BUILD)/mta-stsd $(BENCH)
 bench-attack: $(BUILD)/mta-stsd $(BENCH)
 	@BUILD=$(BUILD) /usr/bin/python3 bench/attack.py
 
+# What a second worker brings.
+bench-workers: $(BUILD)/mta-stsd $(BENCH)
+	@BUILD=$(BUILD) /usr/bin/python3 bench/workers.py
+
 bench-deps:
 	bench/deps.sh
 
@@ -170,5 +174,5 @@ clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
 .PHONY: all demo test test-valgrind test-programs lint bench bench-attack \
-	bench-deps install uninstall clean
+	bench-workers bench-deps install uninstall clean
 .SECONDARY:

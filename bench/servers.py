@@ -71,10 +71,10 @@ class Place:
         return result
 
 
-def policy_command(place, port, limits):
+def policy_command(place, port, limits, workers=1):
     if os.geteuid() == 0:
         limits = f"user = 65534:65534\n{limits}"
-    ini = place.write("mta-stsd.ini", PORT=port, LIMITS=limits)
+    ini = place.write("mta-stsd.ini", PORT=port, LIMITS=limits, WORKERS=workers)
     return [BUILD / "mta-stsd", "-c", ini]
 
 
@@ -148,12 +148,12 @@ class NotServing(Exception):
 class Server:
     """One server while it runs."""
 
-    def __init__(self, name, command, place):
+    def __init__(self, name, command, place, cpus=None):
         self.port = free_port()
         self.log = open(place.path / f"{name}.log", "ab")  # the server's, for its whole life
         command = [str(part) for part in command(place, self.port)]
         environment = os.environ | {"GOMAXPROCS": "1", "HOME": str(place.path)}
-        os.sched_setaffinity(0, {SERVER_CPU})
+        os.sched_setaffinity(0, cpus or {SERVER_CPU})
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             command,
