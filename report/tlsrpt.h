@@ -38,10 +38,10 @@ struct tlsrpt_failure {
 
 struct tlsrpt_policy {
     enum tlsrpt_type type;
+    bool doubtful;      /* there is a total of failures that cannot be read */
     const char *domain; /* lower case, without a final dot; "" if the report names none */
     const char *text;   /* of an sts policy: its lines with CRLF; "" if it was not sent */
     int64_t good, failed;
-    bool doubtful; /* there is a total of failures that cannot be read */
     struct tlsrpt_failure *failures;
     size_t failure_count;
 };

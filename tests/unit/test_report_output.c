@@ -303,10 +303,10 @@ static void test_policies_are_compared_with_the_ini(void **state)
     struct fixture *f = *state;
     const struct config_policy policy = {
         .policy = {.mode = POLICY_MODE_TESTING}, .body = POLICY, .body_len = strlen(POLICY)};
-    const struct config_domain domain = {
+    struct config_domain domain = {
         .name = "example.com", .host = "mta-sts.example.com", .policy = &policy};
     const struct config_domain *by_host[] = {&domain};
-    const struct config config = {.domain_count = 1, .by_host = by_host};
+    const struct config config = {.domain_count = 1, .domains = &domain, .by_host = by_host};
 
     add_sessions(f, "example.com", 1, 10, 0);
     add_report(f, "Other Org", 9,

@@ -708,8 +708,8 @@ static void test_failures_are_sorted(void **state)
 }
 
 struct last_row {
-    enum tlsrpt_type type;
     const char *text, *result; /* NULL: a total without details */
+    enum tlsrpt_type type;
     bool refused, unknown;
 };
 
@@ -718,21 +718,21 @@ struct last_row {
 static void test_last_days(void **state)
 {
     static const struct last_row rows[] = {
-        {TLSRPT_STS, ENFORCE, "certificate-expired", true, false},
-        {TLSRPT_STS, ENFORCE, NULL, true, false},
-        {TLSRPT_STS, ENFORCE, "sts-policy-fetch-error", false, false},
-        {TLSRPT_STS, ENFORCE, "sts-policy-invalid", false, false},
-        {TLSRPT_STS, ENFORCE, "sts-webpki-invalid", false, false},
-        {TLSRPT_STS, TESTING, "certificate-expired", false, false},
-        {TLSRPT_STS, TESTING, NULL, false, false},
-        {TLSRPT_STS, "", "certificate-expired", false, true},
-        {TLSRPT_STS, "", NULL, false, true},
-        {TLSRPT_STS, "", "sts-policy-fetch-error", false, false},
-        {TLSRPT_STS, "mode: enforce\r\n", "certificate-expired", false, true},
-        {TLSRPT_TLSA, "", "tlsa-invalid", true, false},
-        {TLSRPT_TLSA, "", NULL, true, false},
-        {TLSRPT_NO_POLICY, "", "starttls-not-supported", false, false},
-        {TLSRPT_OTHER, "", "starttls-not-supported", false, false},
+        {ENFORCE, "certificate-expired", TLSRPT_STS, true, false},
+        {ENFORCE, NULL, TLSRPT_STS, true, false},
+        {ENFORCE, "sts-policy-fetch-error", TLSRPT_STS, false, false},
+        {ENFORCE, "sts-policy-invalid", TLSRPT_STS, false, false},
+        {ENFORCE, "sts-webpki-invalid", TLSRPT_STS, false, false},
+        {TESTING, "certificate-expired", TLSRPT_STS, false, false},
+        {TESTING, NULL, TLSRPT_STS, false, false},
+        {"", "certificate-expired", TLSRPT_STS, false, true},
+        {"", NULL, TLSRPT_STS, false, true},
+        {"", "sts-policy-fetch-error", TLSRPT_STS, false, false},
+        {"mode: enforce\r\n", "certificate-expired", TLSRPT_STS, false, true},
+        {"", "tlsa-invalid", TLSRPT_TLSA, true, false},
+        {"", NULL, TLSRPT_TLSA, true, false},
+        {"", "starttls-not-supported", TLSRPT_NO_POLICY, false, false},
+        {"", "starttls-not-supported", TLSRPT_OTHER, false, false},
     };
 
     (void)state;
@@ -754,6 +754,48 @@ static void test_last_days(void **state)
                      (int)d->last_unknown);
         summary_free(&s);
     }
+}
+
+/* What failed, but has no count that can be read, is not forgotten. */
+static void test_failures_without_a_count(void **state)
+{
+    struct tlsrpt_failure failure = failure_of("certificate-expired", "mx.example.com", 0);
+    struct tlsrpt_policy doubtful = policy_of(TLSRPT_STS, "example.com", 5, 0);
+    struct tlsrpt_policy uncounted = policy_of(TLSRPT_STS, "example.com", 5, 0);
+
+    (void)state;
+    doubtful.text = uncounted.text = ENFORCE;
+    doubtful.doubtful = true;
+    failure.uncounted = true;
+    uncounted.failures = &failure;
+    uncounted.failure_count = 1;
+    for (int i = 0; i < 2; i++) {
+        struct summary s = begin();
+        add(&s, "Sender One", "r1", 6, i == 0 ? &doubtful : &uncounted, 1);
+        const struct summary_domain *d = only_domain(&s);
+        assert_int_equal(d->last_failed, DAY0 + 6);
+        assert_int_equal(d->last_refused, DAY0 + 6);
+        assert_int_equal(d->sessions.failed, 0);
+        summary_free(&s);
+    }
+}
+
+/* Whoever guesses the id of a report must not make a domain safe by it. */
+static void test_failures_of_a_report_that_is_left_out(void **state)
+{
+    struct summary s = begin();
+
+    (void)state;
+    add_sts(&s, "Sender One", "r1", 6, 5, 0);
+    add_sts(&s, "Sender One", "r1", 6, 5, 0);
+    assert_false(s.failures_left_out);
+    struct tlsrpt_policy policy = policy_of(TLSRPT_STS, "example.com", 5, 1);
+    struct tlsrpt_report other = report_of("Sender One", "r1", 6, &policy, 1);
+    assert_int_equal(summary_add(&s, &other), SUMMARY_DIFFERS);
+    const struct summary_domain *d = only_domain(&s);
+    assert_true(s.failures_left_out && d->incomplete);
+    assert_int_equal(d->sessions.failed, 0);
+    summary_free(&s);
 }
 
 static void test_no_failure_leaves_no_day(void **state)
@@ -830,6 +872,8 @@ int main(void)
         cmocka_unit_test(test_reporters_are_sorted_by_sessions),
         cmocka_unit_test(test_failures_are_sorted),
         cmocka_unit_test(test_last_days),
+        cmocka_unit_test(test_failures_without_a_count),
+        cmocka_unit_test(test_failures_of_a_report_that_is_left_out),
         cmocka_unit_test(test_no_failure_leaves_no_day),
         cmocka_unit_test(test_last_good_day_under_sts),
         cmocka_unit_test(test_date),

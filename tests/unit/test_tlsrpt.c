@@ -236,6 +236,11 @@ static void test_counts(void **state)
 
 #define DOMAIN "'policy-domain':'example.com'"
 
+#define TLSA_OF(mx)                                                                                \
+    "'policy':{'policy-type':'tlsa','policy-domain':'example.com'}," SUMMARY(                      \
+        "5", "1") ",'failure-details':[{'result-type':'x','receiving-mx-hostname':'" mx            \
+                  "','failed-session-count':1}]"
+
 static const struct row policy_rows[] = {
     {"mx-host absent", POLICY("'policy-type':'sts'," LINES DOMAIN), NULL, 0, HEAD FIVE},
     {"mx-host a string", POLICY("'policy-type':'sts','mx-host':'mx.example.com'," LINES DOMAIN),
@@ -281,6 +286,9 @@ static const struct row policy_rows[] = {
      HEAD FIVE},
     {"not quite twice", REPORT("{" STS SUMMARY("5", "0") "},{" STS SUMMARY("6", "0") "}"), NULL, 0,
      HEAD FIVE "sts example.com 6 0 [" TEXT "]\n"},
+    {"equal counts of two MX hosts",
+     REPORT("{" TLSA_OF("mx1") "},{" TLSA_OF("mx2") "},{" TLSA_OF("mx1") "}"), NULL, TLSRPT_TWICE,
+     HEAD "tlsa example.com 5 1 []\n x||mx1|||1\ntlsa example.com 5 1 []\n x||mx2|||1\n"},
     {"an element of another type", REPORT("7,null,[],{" STS SUMMARY("5", "0") "}"), NULL,
      TLSRPT_NO_DOMAIN, HEAD FIVE},
 };
