@@ -17,7 +17,7 @@ RUN sed -i 's/^Types: deb$/Types: deb deb-src/' /etc/apt/sources.list.d/debian.s
 WORKDIR /src
 RUN apt-get source mbedtls && mv mbedtls-*/ mbedtls
 COPY Makefile *.c *.h ./
-COPY config/mbedtls_config.h config/
+COPY config/mbedtls_* config/
 RUN make -j "$(nproc)" STATIC=1 MBEDTLS_SRC=mbedtls build/mta-stsd
 
 FROM scratch

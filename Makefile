@@ -21,7 +21,9 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
 REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=.
 
 # How the container image is made; each in a BUILD of its own. STATIC=1: one stripped file that
-# needs no other. MBEDTLS_SRC=DIR: Mbed TLS 3.6 from sources (apt-get source mbedtls), cut to size.
+# needs no other. MBEDTLS_SRC=DIR: Mbed TLS 3.6 from sources (apt-get source mbedtls), cut to size
+# and made for speed: -O3 takes a fifth off a fetch, and -march=... of the machine it is for 1 % more.
+MBEDTLS_CFLAGS = -O3
 ifdef STATIC
 HARDENING_CFLAGS += -ffunction-sections -fdata-sections
 HARDENING_LDFLAGS = -static-pie -s -Wl,--gc-sections -Wl,-z,pack-relative-relocs \
@@ -34,7 +36,7 @@ ALL_LDFLAGS = $(HARDENING_LDFLAGS) $(LDFLAGS)
 ifdef MBEDTLS_SRC
 MBEDTLS = $(BUILD)/libmbedtls.a
 MBEDTLS_FLAGS = -DMBEDTLS_CONFIG_FILE='"$(CURDIR)/config/mbedtls_config.h"' \
-	-isystem $(MBEDTLS_SRC)/include
+	-isystem $(MBEDTLS_SRC)/include -isystem $(EVEREST)/include
 LIBS = $(MBEDTLS) -linih
 else
 LIBS = -lmbedtls -lmbedx509 -lmbedcrypto -linih
@@ -75,7 +77,7 @@ $(BUILD)/mta-sts-report: $(REPORT_OBJECTS) $(BUILD)/modules.a $(MBEDTLS)
 
 $(REPORT_OBJECTS): PACKAGES_CFLAGS = $(REPORT_CFLAGS)
 
-$(BUILD)/%.o: %.c Makefile
+$(BUILD)/%.o: %.c config/mbedtls_config.h Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(PACKAGES_CFLAGS) -I. -MMD -MP -c -o $@ $<
 
@@ -85,16 +87,25 @@ $(BUILD)/tests/%: tests/unit/%.c $(TEST_MODULES) $(MBEDTLS) Makefile
 	$(CC) $(ALL_CFLAGS) $(REPORT_CFLAGS) -I. -MMD -MP $(ALL_LDFLAGS) -o $@ $< $(TEST_MODULES) \
 		-lcmocka $(LIBS) -lresolv $(REPORT_LIBS)
 
-MBEDTLS_OBJECTS = $(patsubst $(MBEDTLS_SRC)/library/%.c,$(BUILD)/mbedtls/%.o, \
-	$(wildcard $(MBEDTLS_SRC)/library/*.c))
+EVEREST = $(MBEDTLS_SRC)/3rdparty/everest
+EVEREST_FLAGS = -isystem $(EVEREST)/include/everest -isystem $(EVEREST)/include/everest/kremlib
+MBEDTLS_OBJECTS = $(patsubst $(MBEDTLS_SRC)/%.c,$(BUILD)/mbedtls/%.o, \
+	$(wildcard $(MBEDTLS_SRC)/library/*.c) \
+	$(addprefix $(EVEREST)/library/,everest.c x25519.c Hacl_Curve25519_joined.c)) \
+	$(patsubst %.c,$(BUILD)/%.o,$(wildcard config/*.c))
 $(BUILD)/libmbedtls.a: $(MBEDTLS_OBJECTS)
 	rm -f $@
 	$(AR) crD $@ $(MBEDTLS_OBJECTS)
 
-$(BUILD)/mbedtls/%.o: $(MBEDTLS_SRC)/library/%.c config/mbedtls_config.h Makefile
+$(BUILD)/mbedtls/%.o: $(MBEDTLS_SRC)/%.c config/mbedtls_config.h Makefile
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_FLAGS) \
-		-I$(MBEDTLS_SRC)/library -c -o $@ $<
+	$(CC) $(HARDENING_CFLAGS) $(REPRODUCIBLE) $(CFLAGS) $(MBEDTLS_CFLAGS) $(MBEDTLS_FLAGS) \
+		$(EVEREST_FLAGS) $(RENAME) -I$(MBEDTLS_SRC)/library -c -o $@ $<
+
+# config/mbedtls_everest.c stands in for one function, and calls it for the other curves.
+$(BUILD)/mbedtls/library/psa_crypto_ecp.o: RENAME = \
+	-Dmbedtls_psa_ecp_export_public_key=mbedtls_everest_general
+$(BUILD)/config/mbedtls_everest.o: PACKAGES_CFLAGS = $(EVEREST_FLAGS)
 
 -include $(OBJECTS:.o=.d) $(CHECK_OBJECTS:.o=.d) $(REPORT_OBJECTS:.o=.d) $(UNIT_TESTS:=.d) \
 	$(BENCH_OBJECTS:.o=.d)

@@ -18,11 +18,15 @@
 /* More than any fetch needs; what a client may make the library work through. */
 #define RECEIVED_MAX 65536
 
-/* The group that costs the least comes first: P-256 in 3.6, X25519 in 2.28. */
+/* The group that costs the least comes first: P-256 in 3.6, X25519 in 2.28 and with Everest. */
 #if MBEDTLS_VERSION_MAJOR >= 3
 #define CONN_FIELD(field) MBEDTLS_PRIVATE(field)
 static const uint16_t groups[] = {
+#if defined(MBEDTLS_ECDH_VARIANT_EVEREST_ENABLED)
+    MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+#else
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1, MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+#endif
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
 static const uint16_t signatures[] = {
     MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,

@@ -36,13 +36,20 @@ static size_t answer_len;
 static mbedtls_ssl_config conf;
 
 /* The order that takes least time. 2.28 itself would take P-521 from who offers it; 3.6 is faster
- * with P-256 than with X25519. */
+ * with P-256 than with X25519, unless that is Everest's. */
 static void set_groups(void)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3
-    static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
-                                      MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
-                                      MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+    static const uint16_t groups[] = {
+#if defined(MBEDTLS_ECDH_VARIANT_EVEREST_ENABLED)
+        MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+        MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+#else
+        MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+        MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
+#endif
+        MBEDTLS_SSL_IANA_TLS_GROUP_NONE
+    };
     mbedtls_ssl_conf_groups(&conf, groups);
 #else
     static const mbedtls_ecp_group_id groups[] = {MBEDTLS_ECP_DP_CURVE25519,
