@@ -12,7 +12,7 @@
 #define EC_BITS_MIN 256
 #define DAY 86400
 /* A handshake message of Mbed TLS must fit into one record; the rest of it is a few octets. */
-#define CHAIN_OCTETS_MAX (16384 - 16)
+#define CHAIN_OCTETS_MAX (MBEDTLS_SSL_OUT_CONTENT_LEN - 16)
 #define NAME_SIZE 256
 #define TEXT_SIZE 256
 
