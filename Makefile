@@ -133,9 +133,12 @@ lint:
 	@tests/lint/run.sh
 
 # Speed and size beside the library's floor and other servers. BENCH_ROUNDS, BENCH_SECONDS and more:
-# see bench/*.py. Needs OpenSSL, which nothing else here does.
+# see bench/*.py. Needs OpenSSL, which nothing else here does. BENCH_SRC=DIR: and beside the same on
+# a Mbed TLS of our own, made as with MBEDTLS_SRC=DIR.
 BENCH = $(BUILD)/bench/load $(BUILD)/bench/floor
+bench: export BENCH_OWN = $(BENCH_SRC:%=$(BUILD)/own/mta-stsd)
 bench: $(BUILD)/mta-stsd $(BENCH)
+	@[ -z "$$BENCH_OWN" ] || $(MAKE) MBEDTLS_SRC=$(BENCH_SRC) BUILD=$(BUILD)/own $$BENCH_OWN
 	@BUILD=$(BUILD) /usr/bin/python3 bench/bench.py
 
 # The same for what is left of it under an attack.

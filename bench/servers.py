@@ -13,6 +13,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("BUILD", HERE / "../build")).resolve()
+# Another mta-stsd, on a Mbed TLS of our own: see the Makefile.
+OWN = os.environ.get("BENCH_OWN")
+OWN_NAME = "own library"
 HOST = "mta-sts.example.com"
 REQUEST = (
     f"GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"
@@ -71,11 +74,11 @@ class Place:
         return result
 
 
-def policy_command(place, port, limits, workers=1):
+def policy_command(place, port, limits, program=BUILD / "mta-stsd", workers=1):
     if os.geteuid() == 0:
         limits = f"user = 65534:65534\n{limits}"
     ini = place.write("mta-stsd.ini", PORT=port, LIMITS=limits, WORKERS=workers)
-    return [BUILD / "mta-stsd", "-c", ini]
+    return [program, "-c", ini]
 
 
 def floor_command(place, port):
@@ -112,6 +115,8 @@ def installed():
         "mta-stsd": lambda place, port: policy_command(place, port, UNLIMITED),
         "floor": floor_command,
     }
+    if OWN:
+        servers[OWN_NAME] = lambda place, port: policy_command(place, port, UNLIMITED, OWN)
     if shutil.which("nginx"):
         servers["nginx"] = nginx_command
     for module in ("mbedtls", "openssl"):
@@ -131,6 +136,7 @@ def versions():
     lines = [
         f"{len(CPUS)} CPUs:{model[0] if model else ' ?'}",
         output(BUILD / "mta-stsd", "--version"),
+        f"own library: {output(OWN, '--version')}, {os.path.getsize(OWN)} octets" if OWN else "",
         f"client: {output(BUILD / 'bench/load', 'version')}",
         output("nginx", "-v").replace("nginx version: ", ""),
         output("lighttpd", "-v").split(" - ")[0],
