@@ -138,7 +138,7 @@ lint:
 BENCH = $(BUILD)/bench/load $(BUILD)/bench/floor
 bench: export BENCH_OWN = $(BENCH_SRC:%=$(BUILD)/own/mta-stsd)
 bench: $(BUILD)/mta-stsd $(BENCH)
-	@[ -z "$$BENCH_OWN" ] || $(MAKE) MBEDTLS_SRC=$(BENCH_SRC) BUILD=$(BUILD)/own $$BENCH_OWN
+	@[ -z "$$BENCH_OWN" ] || $(MAKE) -s MBEDTLS_SRC=$(BENCH_SRC) BUILD=$(BUILD)/own $$BENCH_OWN
 	@BUILD=$(BUILD) /usr/bin/python3 bench/bench.py
 
 # The same for what is left of it under an attack.

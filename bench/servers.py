@@ -136,7 +136,7 @@ def versions():
     lines = [
         f"{len(CPUS)} CPUs:{model[0] if model else ' ?'}",
         output(BUILD / "mta-stsd", "--version"),
-        f"own library: {output(OWN, '--version')}, {os.path.getsize(OWN)} octets" if OWN else "",
+        f"own library: {output(OWN, '--version')}" if OWN else "",
         f"client: {output(BUILD / 'bench/load', 'version')}",
         output("nginx", "-v").replace("nginx version: ", ""),
         output("lighttpd", "-v").split(" - ")[0],
