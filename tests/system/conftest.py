@@ -45,6 +45,12 @@ def has_tls13():
     return int(re.search(r"[Mm]bed ?TLS (\d+)\.", version).group(1)) >= 3
 
 
+@pytest.fixture(params=["1.2", "newest"])
+def version(request, has_tls13):
+    """TLS 1.2, and 1.3 where the library has it."""
+    return client.V1_3 if request.param == "newest" and has_tls13 else client.V1_2
+
+
 @pytest.fixture
 def write_ini(directory):
     """Writes an INI file and returns its path."""

@@ -57,12 +57,6 @@ def refusal(site, settings, sni=HOST):
         return connection.alert(), re.search(r" reason=(\S+)", line).group(1)
 
 
-@pytest.fixture(params=["1.2", "newest"])
-def version(request, has_tls13):
-    """TLS 1.2, and 1.3 where the library has it."""
-    return V1_3 if request.param == "newest" and has_tls13 else V1_2
-
-
 def test_newest_version_is_negotiated(site, trust, has_tls13):
     with Connection(site.address, trust).handshake() as connection:
         assert connection.tls.version() == ("TLSv1.3" if has_tls13 else "TLSv1.2")
