@@ -280,7 +280,7 @@ static bool part_decode(struct message *part, GMimeContentEncoding encoding)
         return false;
     size_t len = g_mime_encoding_step(&state, part->bytes, part->len, part->owned);
     if (encoding == GMIME_CONTENT_ENCODING_BASE64)
-        len += g_mime_encoding_step(&state, "=", 1, part->owned + len);
+        len += g_mime_encoding_step(&state, "==", 2, part->owned + len);
     part->bytes = part->owned;
     part->len = len;
     return true;

@@ -147,3 +147,9 @@ def both(counts):
 def is_plain(text):
     """Nothing that a terminal would choke on, and no text that runs the other way."""
     return all(c == "\n" or c.isprintable() for c in text)
+
+
+def samples():
+    """Reports of real senders, where they are at hand."""
+    place = os.environ.get("MTA_STS_SAMPLES") or HERE / "../../../shared/tlsrpt-samples"
+    return sorted(Path(place).glob("*.json"))
