@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,6 +349,42 @@ static void test_failures(void **state)
 {
     (void)state;
     expect_rows(failure_rows, COUNT(failure_rows));
+}
+
+/* Of the sanitizer, where there is one. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t octets_in_use(void)
+{
+    return __sanitizer_get_current_allocated_bytes != NULL
+               ? __sanitizer_get_current_allocated_bytes()
+               : mallinfo2().uordblks;
+}
+
+/* What is left out takes no memory either. */
+static void test_details_that_are_none_take_no_memory(void **state)
+{
+    char *json = malloc(65536), fault[TLSRPT_FAULT_SIZE];
+    struct tlsrpt_report report;
+    struct arena arena = {0};
+    struct text text;
+    size_t before;
+
+    (void)state;
+    assert_non_null(json);
+    text_init(&text, json, 65536);
+    text_add(&text, "{" WHO DAY ID "'policies':[{" STS SUMMARY("5", "4") ",'failure-details':[");
+    text_add(&text, "{},{},{},{}");
+    for (int i = 0; i < 9000; i++)
+        text_add(&text, ",null");
+    text_add(&text, "]}]}");
+    before = octets_in_use();
+    assert_true(parse(json, text.len, &arena, &report, fault));
+    assert_int_equal(report.policies[0].failure_count, 4);
+    assert_true(octets_in_use() < before + 65536);
+    arena_free(&arena);
+    free(json);
 }
 
 static void test_failure_without_a_result_is_kept(void **state)
@@ -695,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_details_that_are_none_take_no_memory),
         cmocka_unit_test(test_failure_without_a_result_is_kept),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_fault_is_printable),
