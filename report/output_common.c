@@ -15,8 +15,7 @@ const char *output_name(const struct summary_domain *domain)
 
 int64_t output_total(const struct summary_sessions *sessions)
 {
-    return sessions->good > INT64_MAX - sessions->failed ? INT64_MAX
-                                                         : sessions->good + sessions->failed;
+    return summary_sum(sessions->good, sessions->failed);
 }
 
 void output_percent(int64_t part, int64_t whole, char text[OUTPUT_PERCENT_SIZE])

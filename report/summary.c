@@ -54,16 +54,10 @@ static int compare_failures(const void *a, const void *b)
     return order != 0 ? order : strcmp(x->receiving_ip, y->receiving_ip);
 }
 
-/* Many reports can claim huge counts. */
-static void add_count(int64_t *sum, int64_t count)
-{
-    *sum = *sum > INT64_MAX - count ? INT64_MAX : *sum + count;
-}
-
 static void add_sessions(struct summary_sessions *sum, int64_t good, int64_t failed)
 {
-    add_count(&sum->good, good);
-    add_count(&sum->failed, failed);
+    sum->good = summary_sum(sum->good, good);
+    sum->failed = summary_sum(sum->failed, failed);
 }
 
 static void later(summary_day_number *day, summary_day_number other)
@@ -132,7 +126,7 @@ static void add_failure(const struct adding *a, enum tlsrpt_type type,
         return;
     if (row->reason[0] == '\0')
         row->reason = summary_keep(a->summary, failure->reason);
-    add_count(&row->count, failure->count);
+    row->count = summary_sum(row->count, failure->count);
     if (a->first < row->first)
         row->first = a->first;
     later(&row->last, a->last);
@@ -295,8 +289,8 @@ static void settle(const struct adding *a, const char *organization)
     int64_t failed = larger(p[TLSRPT_STS].failed, p[TLSRPT_TLSA].failed);
 
     for (enum tlsrpt_type type = TLSRPT_NO_POLICY; type < TLSRPT_TYPES; type++) {
-        add_count(&good, p[type].good);
-        add_count(&failed, p[type].failed);
+        good = summary_sum(good, p[type].good);
+        failed = summary_sum(failed, p[type].failed);
     }
     for (enum tlsrpt_type type = TLSRPT_STS; type < TLSRPT_TYPES; type++)
         add_sessions(&d->types[type], p[type].good, p[type].failed);

@@ -116,6 +116,13 @@ static inline const struct summary_domain *summary_domain_at(const struct summar
     return s->domains.items[i];
 }
 
+/* Of counts that are not negative: many reports can claim huge ones, and then it stays at the
+ * largest number. */
+static inline int64_t summary_sum(int64_t a, int64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 /* "2026-11-25" */
 #define SUMMARY_DATE_SIZE 16
 void summary_date(summary_day_number day, char date[SUMMARY_DATE_SIZE]);

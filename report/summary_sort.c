@@ -92,7 +92,7 @@ static void sort_failures(const struct summary_set *set)
     for (size_t i = 0, end; i < set->count; i = end) {
         int64_t sum = 0;
         for (end = i; end < set->count && strcmp(rows[end]->result, rows[i]->result) == 0; end++)
-            sum = sum > INT64_MAX - rows[end]->count ? INT64_MAX : sum + rows[end]->count;
+            sum = summary_sum(sum, rows[end]->count);
         for (size_t k = i; k < end; k++)
             rows[k]->result_count = sum;
     }

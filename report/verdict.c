@@ -156,8 +156,7 @@ static void tell_failures(const struct summary_domain *domain, struct verdict *v
             continue;
         if (failed == 0)
             summary_date(day->day, first);
-        failed =
-            failed > INT64_MAX - day->sessions.failed ? INT64_MAX : failed + day->sessions.failed;
+        failed = summary_sum(failed, day->sessions.failed);
     }
     summary_date(domain->last_failed, last);
     if (failed == 0)
