@@ -127,6 +127,10 @@ test-valgrind: all
 	@$(MAKE) --no-print-directory test-programs
 	@MTA_STSD_SANDBOX=off MTA_STSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full' tests/run.sh build
 
+# Which lines the tests run; each file must have 90 % of its own.
+coverage:
+	@tests/coverage/run.sh build/coverage
+
 test-programs: $(PROGRAMS) $(UNIT_TESTS)
 
 lint:
@@ -187,6 +191,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind test-programs lint bench bench-attack \
+.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack \
 	bench-workers bench-deps install uninstall clean
 .SECONDARY:

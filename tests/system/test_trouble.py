@@ -305,6 +305,16 @@ def test_a_limit_below_max_connections_is_refused_at_the_start(start_as_nobody):
     assert "max_connections = 100 needs 108 descriptors, this process may have 64: raise" in line
 
 
+def test_a_port_below_1024_wants_root_and_the_error_says_so(start_as_nobody):
+    if Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text().strip() == "0":
+        pytest.skip("here anybody may listen on any port")
+    server = start_as_nobody(listen=["127.0.0.1:1"])
+    assert server.wait_exit() == 1
+    (line,) = [line for line in server.lines if "warning[SANDBOX]" not in line][:-1]
+    assert re.match(rf"{server.ini}:\d+: error\[LISTEN\]: cannot listen on 127.0.0.1:1: ", line)
+    assert line.endswith(": ports below 1024 need root or CAP_NET_BIND_SERVICE")
+
+
 @own_limits
 def test_a_low_soft_limit_is_raised(start_as_nobody, trust):
     if os.environ.get("MTA_STSD_SANDBOX") == "off":
