@@ -109,11 +109,23 @@ void snapshot_announce(const struct snapshot *snapshot, bool first, unsigned wor
     log_end(&line);
 }
 
-void snapshot_remind(const struct snapshot *snapshot)
+/* Whether one of the days to remind of has come meanwhile; a machine that slept is woken later. */
+static bool is_due(long long days, long long days_before)
+{
+    static const int thresholds[] = {21, 7, 1};
+
+    for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++)
+        if (days <= thresholds[i] && days_before > thresholds[i])
+            return true;
+    return false;
+}
+
+void snapshot_remind(const struct snapshot *snapshot, time_t *reminded)
 {
     const struct config *config = &snapshot->config;
-    time_t now = time(NULL), not_after, last = 0;
+    time_t now = time(NULL), before = *reminded, not_after, last = 0;
 
+    *reminded = now;
     for (size_t i = 0; i < config->domain_count; i++) {
         if (!tls_store_not_after(snapshot->store, config->domains[i].host, &not_after) ||
             not_after == last)
@@ -121,7 +133,7 @@ void snapshot_remind(const struct snapshot *snapshot)
         last = not_after;
         long long days = (long long)(not_after - now) / 86400;
         bool expired = not_after < now;
-        if (expired || days == 21 || days == 7 || days == 1)
+        if (expired || is_due(days, (long long)(not_after - before) / 86400))
             log_text(expired ? LOG_ERROR : LOG_WARNING, "certificate",
                      "%s: the certificate %s; days left: %lld", config->domains[i].host,
                      expired ? "has expired, senders refuse it" : "expires soon", days);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "config.h"
 #include "tls.h"
@@ -32,8 +33,9 @@ uint64_t snapshot_fingerprint(const struct snapshot *snapshot);
 long long snapshot_days_left(const struct snapshot *snapshot);
 /* Logs that so many workers serve it now: the first one of this process, or in place of another. */
 void snapshot_announce(const struct snapshot *snapshot, bool first, unsigned workers);
-/* Logs the certificates in use that have expired or are about to (21, 7 and 1 days). */
-void snapshot_remind(const struct snapshot *snapshot);
+/* Logs the certificates in use that have expired, or have come to 21, 7 or 1 days before it since
+ * *reminded, which is set to now. */
+void snapshot_remind(const struct snapshot *snapshot, time_t *reminded);
 
 /* The certificates of every domain in the configuration. NULL without memory, as the findings say.
  */

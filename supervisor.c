@@ -50,6 +50,7 @@ struct supervisor {
     size_t errors, served_errors; /* found by the last reload; by the one that is served */
     char status[160];             /* last told to the service manager */
     int64_t reload_at, look_at, report_at, remind_at, replace_at, give_up_at, kill_at, promote_at;
+    time_t reminded; /* of certificates that expire */
 };
 
 static void tell_status(struct supervisor *s, const char *state)
@@ -333,7 +334,7 @@ static void tick(struct supervisor *s, int64_t now)
     }
     if (now >= s->remind_at) {
         s->remind_at = now + DAY_MS;
-        snapshot_remind(s->current); /* once a day */
+        snapshot_remind(s->current, &s->reminded); /* once a day */
     }
 }
 
@@ -413,6 +414,7 @@ bool supervisor_run(const struct supervisor_setup *setup)
         .kill_at = NEVER,
         .promote_at = NEVER,
         .remind_at = monotonic_ms() + DAY_MS,
+        .reminded = time(NULL),
     };
 
     if (s.metrics == NULL || s.signal_fd < 0) {

@@ -186,6 +186,13 @@ def test_on_other_days_nothing_is_said(serve, lasting, clock, days):
     assert len(server.find_all("event=certificate ")) == 1
 
 
+def test_a_machine_that_slept_through_the_day_is_warned_when_it_wakes(serve_lasting, clock):
+    text = REMINDER.format("warning", "expires soon") + r"days left: 20\"$"
+    server = serve_lasting(23.5, [text], env=clock.env)
+    clock.write(3 * DAY, DAY)
+    server.wait_for(text)
+
+
 def test_a_day_after_its_end_a_certificate_is_an_error(serve_lasting, clock):
     text = REMINDER.format("error", "has expired, senders refuse it") + r"days left: 0\"$"
     server = serve_lasting(0.5, [text, "code=CERT_EXPIRES"], env=clock.env)
