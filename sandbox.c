@@ -176,6 +176,8 @@ static bool enter_landlock(void)
     struct landlock_ruleset rules = {.handled_access_fs = LANDLOCK_FS_ABI1};
     size_t size = sizeof rules.handled_access_fs;
 
+    if (abi == 0) /* or the rules would be those of the oldest kernel, without a word */
+        return false;
     if (abi >= 2)
         rules.handled_access_fs |= LANDLOCK_FS_REFER;
     if (abi >= 3)
