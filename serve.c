@@ -106,7 +106,11 @@ int command_serve(const struct options *options)
 
     /* From here on nobody but the supervisor takes them; as process 1 they would else be lost. */
     supervisor_block_signals();
-    if (!open_standard_descriptors() || !prepare(options, &serving))
+    if (!open_standard_descriptors()) {
+        fprintf(stderr, "mta-stsd: not started: cannot open /dev/null: %s\n", strerror(errno));
+        return EXIT_ERROR;
+    }
+    if (!prepare(options, &serving))
         return EXIT_ERROR;
     if (!tls_has_1_3())
         log_text(LOG_INFO, "tls", "%s speaks TLS 1.2 only; TLS 1.3 needs version 3.6",
