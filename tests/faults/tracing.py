@@ -18,7 +18,7 @@ LINE = re.compile(r"(?:(\d+) +)?(?:(\w+)\(|<\.\.\. (\w+) resumed>)")
 ERRORS = {
     "accept4": ("ECONNABORTED", "EINTR", "EMFILE"),
     "bind": ("EADDRINUSE", "ENOMEM"),
-    "brk": ("ENOMEM",),
+    "brk": ("retval=0",),  # the kernel knows no error here: it leaves the break where it was
     "clone": ("EAGAIN", "ENOMEM"),
     "close": ("EIO",),
     "epoll_create1": ("EMFILE", "ENOMEM"),
@@ -75,7 +75,8 @@ def plan(numbered, left_out):
 
 
 def injection(fault):
-    return ["-e", f"inject={fault.call}:error={fault.error}:when={fault.number}"]
+    error = fault.error if "=" in fault.error else f"error={fault.error}"
+    return ["-e", f"inject={fault.call}:{error}:when={fault.number}"]
 
 
 @contextlib.contextmanager
