@@ -133,6 +133,10 @@ coverage:
 
 test-programs: $(PROGRAMS) $(UNIT_TESTS)
 
+# Hardening, reproducible builds, gcc and clang, dynamic and static.
+test-build:
+	@tests/build/run.sh
+
 lint:
 	@tests/lint/run.sh
 
@@ -191,6 +195,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack \
+.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build \
 	bench-workers bench-deps install uninstall clean
 .SECONDARY:
