@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""slowhttptest against a server that serves others meanwhile: slow heads, slow bodies, heads full of
-ranges, slow readers."""
+"""slowhttptest against a server that serves others meanwhile: slow heads, slow bodies, heads full
+of ranges, slow readers."""
 import contextlib
 import csv
 import os
