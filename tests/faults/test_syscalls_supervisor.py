@@ -12,7 +12,7 @@ import pytest
 from looking import children, descriptors, how_it_ends, wait_until
 from policies import TESTING, server_section
 from process import DEADLINE, Server, session_members
-from tracing import attached, check_all, injection, number_calls, plan, read_calls
+from tracing import NotReached, attached, check_all, injection, number_calls, plan, read_calls
 
 pytestmark = pytest.mark.usefixtures("strace")
 
@@ -144,7 +144,8 @@ class Reloads(Life):
                 self.reload()
                 if self.was_injected():
                     break
-        assert self.was_injected(), "never came so far"
+        if not self.was_injected():
+            raise NotReached
         since = self.server.mark()
         self.reload()
         self.server.wait_for("event=reloaded ", since)
@@ -177,7 +178,7 @@ class Event(Life):
                     stop(server)
             if self.was_injected():
                 return
-        raise AssertionError("never came so far")
+        raise NotReached
 
 
 class Replaces(Event):

@@ -10,6 +10,11 @@ from process import DEADLINE, LineReader
 Call = namedtuple("Call", "pid name text injected")
 Fault = namedtuple("Fault", "call number error")
 
+
+class NotReached(Exception):
+    """This time there were fewer calls: signals that come together are read together, say."""
+
+
 # A call that another process interrupts is in two lines, of which the second has the result.
 LINE = re.compile(r"(?:(\d+) +)?(?:(\w+)\(|<\.\.\. (\w+) resumed>)")
 
@@ -103,15 +108,19 @@ def attached(pid, output, *options):
 
 
 def check_all(life, measure, where):
-    """Makes a life meet all its faults, or as many as show what is wrong."""
-    faults, wrong = life.faults(), []
+    """Makes a life meet all its faults, or as many as show what is wrong; how many it met."""
+    faults, wrong, met = life.faults(), [], 0
     for fault in faults:
         try:
             life.meet(fault)
+            met += 1
+        except NotReached:
+            pass
         except AssertionError as error:
             wrong.append(f"{fault}: {error}")
         if len(wrong) == ENOUGH:
             break
-    measure(f"{len(faults)} faults injected into {where}, {len(wrong)} of them harmful")
+    measure(f"{met} faults injected into {where}, of {len(faults)} that were tried")
     assert not wrong, "\n".join(wrong)
-    return len(faults)
+    assert met > len(faults) * 3 / 4
+    return met
