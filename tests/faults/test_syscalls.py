@@ -145,7 +145,7 @@ def test_a_call_that_fails_during_a_fetch_harms_that_connection_at_most(
 
 
 # Behind its last call the filter kills who calls what strace makes of a call that is to fail.
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look at a worker that is locked up")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look at a locked-up worker")
 @pytest.mark.parametrize(
     ("sandbox", "last_call"), [("strict", "SECCOMP_SET_MODE_FILTER"), ("off", ', "r", 1,')]
 )
