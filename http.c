@@ -227,9 +227,10 @@ static bool read_request_line(struct head *head)
     if (peek_byte(head) == '\r' && !take_line_end(head))
         return false;
     head->limit = head->at + HTTP_LINE_MAX;
-    head->over = HTTP_URI_TOO_LONG;
+    head->over = HTTP_NOT_IMPLEMENTED; /* a method that long (RFC 9112 section 3) */
     if (!take_word(head, TOKEN, &head->method))
         return false;
+    head->over = HTTP_URI_TOO_LONG;
     head->request->head = span_is(head->method, "HEAD");
     return take_byte(head, ' ') && take_word(head, VISIBLE, &target) && take_byte(head, ' ') &&
            take_word(head, VISIBLE, &version) && take_line_end(head) &&

@@ -569,7 +569,7 @@ static void long_request_lines_are_refused(void **state)
     check_padded("\r\nGET /", rest, 2 + HTTP_LINE_MAX + rest_len, 404, NAME);
     check_padded("GET /", " HTTP/1.1\r", HTTP_LINE_MAX, 414, NULL);
     check_padded("\r\nGET /", "", 2 + HTTP_LINE_MAX, 414, NULL);
-    check_padded("A", "", HTTP_LINE_MAX, 414, NULL);
+    check_padded("A", "", HTTP_LINE_MAX, 501, NULL);
     check_padded("GET / ", "", HTTP_LINE_MAX, 414, NULL);
     check_padded("GET /", "\n", HTTP_LINE_MAX, 400, NULL);
 }
