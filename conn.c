@@ -99,6 +99,8 @@ void conn_stop(struct conn *conn, const char *event, int64_t now)
     if (conn->state == CONN_FREE)
         return;
     report(conn, event, NULL, now);
+    if (conn->tls != NULL)
+        tls_conn_close_notify(conn->tls); /* if it can go out at once */
     tls_conn_free(conn->tls);
     conn->tls = NULL;
     close(conn->fd);
@@ -132,6 +134,7 @@ static bool proceed(struct conn *conn, enum tls_result result, const char *failu
         return false;
     case TLS_CLOSED:
         report(conn, "closed", tls_conn_reason(conn->tls), now);
+        tls_conn_close_notify(conn->tls); /* in return; likewise */
         break;
     case TLS_FAILED:
         report(conn, failure, tls_conn_reason(conn->tls), now);

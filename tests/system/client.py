@@ -124,6 +124,11 @@ class Connection:
         assert read_plain(self.socket) == b"", "bytes behind close_notify"
         return Ending(octets, close_notify)
 
+    def leave(self):
+        """Sends close_notify and waits for the server's, which must be all that still comes."""
+        self._repeat(self.tls.unwrap)
+        assert read_plain(self.socket) == b"", "bytes behind close_notify"
+
     def alert(self):
         """Number of the alert that the server sent in the clear; None if there was none."""
         for kind, payload in records(self.received):

@@ -296,6 +296,19 @@ def test_the_end_is_told_with_the_answer(site, trust):
     assert min(seconds) < 0.8
 
 
+@pytest.mark.parametrize("leave", [True, False], ids=["leaves", "waits for the deadline"])
+def test_a_client_without_an_answer_is_told_the_end(serve, pki, version, leave):
+    """RFC 8446 section 6.1, RFC 9112 section 9.8."""
+    server = serve(timeout=SCALE)
+    with Connection(server.address, context(pki.root, version)).handshake() as connection:
+        connection.send(REQUEST[:20])
+        if leave:
+            connection.leave()
+        else:
+            assert connection.read_to_end() == (b"", True)
+    server.wait_for(f"event={'closed' if leave else 'timeout'} state=request ")
+
+
 def test_log_has_a_line_for_each_answer(site, trust):
     for octets, status, domain in (
         (request(more="User-Agent: a test\r\n"), 200, "example.com"),
