@@ -169,6 +169,7 @@ static int receive(void *opaque, unsigned char *bytes, size_t size)
         return MBEDTLS_ERR_NET_RECV_FAILED;
     }
     ssize_t n = recv(conn->fd, bytes, size, MSG_DONTWAIT);
+    conn->at_end = n == 0;
     if (n >= 0) {
         conn->received += (size_t)n;
         return (int)n;
@@ -306,7 +307,10 @@ enum tls_result tls_conn_read(struct tls_conn *conn, char *bytes, size_t size, s
     if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
         n = MBEDTLS_ERR_SSL_WANT_READ;
 #endif
-    return translate(conn, n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n);
+    /* The end, or a record without content, which is allowed (RFC 8446 section 5.1). */
+    if (n == 0)
+        n = conn->at_end ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
+    return translate(conn, n);
 }
 
 bool tls_conn_closed_well(const struct tls_conn *conn)

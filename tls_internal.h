@@ -52,6 +52,7 @@ struct tls_conn {
     int fd; /* the caller's */
     size_t received, received_max;
     bool handshake_done;
+    bool at_end;                   /* the peer sends no more */
     const struct tls_entry *entry; /* what SNI chose; NULL without SNI */
     char reason[TLS_REASON_SIZE];
     mbedtls_ssl_config client; /* of a client connection only */

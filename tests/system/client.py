@@ -76,7 +76,8 @@ class Connection:
         self.socket.close()
 
     def _flush(self):
-        self.socket.sendall(self.outgoing.read())
+        if octets := self.outgoing.read():
+            self.socket.sendall(octets)
 
     def _repeat(self, step):
         """Repeats a step of the TLS library until it wants no more octets."""
