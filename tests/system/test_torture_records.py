@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""Before and during the handshake: garbage of every record type, hellos in all sorts of pieces,
+records of all sizes, alerts and other messages where none belong."""
+import random
+import re
+
+import pytest
+from client import REQUEST, connect, is_gone
+from hello import (
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, FATAL, FOR_BOTH, FOR_TLS_1_3,
+    HANDSHAKE, HEARTBEAT, HEARTBEAT_ALLOWED, TLS_1_2, USER_CANCELED, WARNING, alert, ask_raw,
+    client_hello, extension, in_records, message, record, reply,
+)
+from torture import witness  # noqa: F401
+
+RECORD_MAX = 16384
+TYPES = {
+    "ChangeCipherSpec": CHANGE_CIPHER_SPEC,
+    "alert": ALERT,
+    "handshake": HANDSHAKE,
+    "application data": APPLICATION_DATA,
+    "heartbeat": HEARTBEAT,
+}
+LINE = r"level=info event=(closed|handshake_failed) state=handshake reason=[a-z][a-z0-9_]* client="
+BOTH = client_hello()
+OF_1_2 = client_hello(FOR_BOTH)
+HELLOS = pytest.mark.parametrize("hello", [OF_1_2, BOTH], ids=["TLS 1.2", "TLS 1.3"])
+
+
+def ask(witness, octets):
+    """What came back, and the line in the log, which is one of a handshake that came to nothing."""
+    source = witness.client()
+    answer = ask_raw(witness.server.address, octets, source)
+    line = witness.outcome(source)
+    assert re.match(LINE, line)
+    # Nothing but its flight and alerts: no heartbeat, no answer of HTTP.
+    assert {kind for kind, _ in answer.records} <= {
+        CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA,
+    }
+    return answer, line
+
+
+@pytest.mark.parametrize("kind", [kind for kind in range(256) if kind != HANDSHAKE])
+def test_a_first_record_of_another_type_is_refused(witness, kind):
+    answer, line = ask(witness, record(bytes([WARNING, USER_CANCELED]), kind) * 20)
+    assert answer.message is None
+    # Mbed TLS 3.6 goes on waiting behind a warning, until the client sends no more.
+    assert "event=handshake_failed " in line or kind == ALERT
+
+
+@pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES.keys())
+def test_records_of_garbage_are_no_hello(witness, kind):
+    dice = random.Random(8446 + kind)
+    for _ in range(40):
+        garbage = [dice.randbytes(dice.choice([1, 2, 4, 100, 3000])) for _ in range(3)]
+        answer, _ = ask(witness, b"".join(record(octets, kind) for octets in garbage))
+        assert answer.message is None
+
+
+@pytest.mark.parametrize("kind", range(256))
+def test_a_first_message_of_any_kind_but_a_hello_is_refused(witness, kind):
+    answer, line = ask(witness, record(message(kind, BOTH[4:])))
+    assert (answer.message == 2) == (kind == 1)
+    assert ("event=handshake_failed " in line) == (kind != 1)
+
+
+@HELLOS
+def test_a_hello_in_two_segments_is_answered_wherever_it_is_cut(witness, hello):
+    octets = record(hello)
+    for cut in range(1, len(octets)):
+        source = witness.client()
+        with connect(witness.server.address, source) as plain:
+            plain.sendall(octets[:cut])
+            plain.sendall(octets[cut:])
+            answer = b""
+            while reply(answer).message is None:
+                part = plain.recv(65536)
+                assert part, f"refused when cut at {cut}"
+                answer += part
+        assert re.match(LINE, witness.outcome(source))
+
+
+@HELLOS
+def test_a_hello_that_ends_early_is_not_answered_wherever_it_ends(witness, hello):
+    octets = record(hello)
+    for cut in range(1, len(octets)):
+        answer, line = ask(witness, octets[:cut])
+        assert answer.records == []
+        assert "event=closed state=handshake reason=closed " in line
+
+
+PIECES = {
+    "one octet a record": in_records(BOTH, 1),
+    "three octets a record": in_records(BOTH, 3),
+    "all but one octet, then one": in_records(BOTH, len(BOTH) - 1),
+    "the header of the message, then the rest": record(BOTH[:4]) + record(BOTH[4:]),
+    "half a header, then the rest": record(BOTH[:2]) + record(BOTH[2:]),
+    # What Mbed TLS 3.6 forgives.
+    "ChangeCipherSpec first": record(b"\x01", CHANGE_CIPHER_SPEC) + record(OF_1_2),
+    "garbage behind the hello in its message": record(message(1, BOTH[4:] + b"x" * 20)),
+}
+
+
+@pytest.mark.parametrize("octets", PIECES.values(), ids=PIECES.keys())
+def test_a_hello_in_several_records_is_answered_or_refused_but_not_waited_for(witness, octets):
+    """test_sizes.py says which must be answered."""
+    answer, line = ask(witness, octets)
+    assert (answer.message == 2) == ("event=closed " in line)
+
+
+NO_HELLOS = {
+    "an empty record, then a hello": record(b"") + record(BOTH),
+    "1000 empty records": record(b"") * 1000,
+    "1000 empty alerts": record(b"", ALERT) * 1000,
+    "a record of 2^14 + 1 octets": record(message(1, bytes(RECORD_MAX - 3))),
+    "a record of 2^14 + 257 octets": record(message(1, bytes(RECORD_MAX + 253))),
+    "a record of 2^16 - 1 octets": record(message(1, bytes(65531))),
+    "a message of 2^24 - 1 octets": record(b"\x01\xff\xff\xff" + bytes(1000)) + record(bytes(1000)),
+    "a message of 30,000 octets": in_records(message(1, BOTH[4:] + bytes(30000)), RECORD_MAX),
+    "a message of 60,000 octets": in_records(message(1, BOTH[4:] + bytes(60000)), 1000),
+    "an extension of 40,000 octets": in_records(
+        client_hello(FOR_BOTH + FOR_TLS_1_3 + (extension(30000, bytes(40000)),)), RECORD_MAX
+    ),
+    "a fatal alert": alert(FATAL, 80),
+    "a fatal alert of an unknown kind": alert(FATAL, 255),
+    "half an alert": record(b"\x02", ALERT),
+    "an alert of three octets": record(b"\x02\x50\x00", ALERT),
+    "100 warnings": alert(WARNING, USER_CANCELED) * 100,
+    "the request": record(REQUEST, APPLICATION_DATA),
+    "a heartbeat": record(b"\x01\x40\x00", HEARTBEAT) * 2,
+}
+
+
+@pytest.mark.parametrize("octets", NO_HELLOS.values(), ids=NO_HELLOS.keys())
+def test_what_is_no_hello_is_not_answered_as_one(witness, octets):
+    assert ask(witness, octets)[0].message is None
+
+
+def early_data(size, count):
+    return record(bytes(range(256)) * (size // 256), APPLICATION_DATA, TLS_1_2) * count
+
+
+PSK = extension(41, b"\x00\x0a\x00\x04abcd\x00\x00\x00\x00\x00\x21\x20" + bytes(32))
+EARLY = FOR_BOTH + FOR_TLS_1_3 + (extension(45, b"\x01\x01"), extension(42), PSK)
+BEHIND = {
+    "a warning": alert(WARNING, USER_CANCELED),
+    "100 warnings": alert(WARNING, USER_CANCELED) * 100,
+    "close_notify": alert(WARNING, CLOSE_NOTIFY),
+    "a fatal alert": alert(FATAL, 40),
+    "a fatal alert of an unknown kind": alert(FATAL, 255),
+    "half an alert": record(b"\x02", ALERT, TLS_1_2),
+    "an alert of three octets": record(b"\x02\x28\x00", ALERT, TLS_1_2),
+    "an empty alert": record(b"", ALERT, TLS_1_2),
+    "the same hello": record(BOTH),
+    "half a hello": record(BOTH)[:50],
+    "ChangeCipherSpec": record(b"\x01", CHANGE_CIPHER_SPEC, TLS_1_2),
+    "100 of ChangeCipherSpec": record(b"\x01", CHANGE_CIPHER_SPEC, TLS_1_2) * 100,
+    "ChangeCipherSpec of 2": record(b"\x02", CHANGE_CIPHER_SPEC, TLS_1_2),
+    "a Finished in the clear": record(message(20, bytes(12)), HANDSHAKE, TLS_1_2),
+    "a certificate": record(message(11, b"\x00\x00\x00"), HANDSHAKE, TLS_1_2),
+    "a key exchange with no point": record(message(16, b"\x00"), HANDSHAKE, TLS_1_2),
+    "a key exchange of zeros": record(message(16, b"\x20" + bytes(32)), HANDSHAKE, TLS_1_2),
+    "an empty message": record(b"", HANDSHAKE, TLS_1_2),
+    "1000 empty messages": record(b"", HANDSHAKE, TLS_1_2) * 1000,
+    "the request in the clear": record(REQUEST, APPLICATION_DATA, TLS_1_2),
+    "Heartbleed's heartbeat": record(b"\x01\x40\x00", HEARTBEAT, TLS_1_2),
+    "a heartbeat": record(b"\x01\x00\x03abc" + bytes(16), HEARTBEAT, TLS_1_2),
+    "garbage": bytes(range(250, 256)) * 500,
+    "HTTP": REQUEST,
+    "early data": early_data(512, 1),
+    "100 KB of early data": early_data(RECORD_MAX, 6),
+}
+FIRST = {
+    "TLS 1.2": client_hello(FOR_BOTH + (HEARTBEAT_ALLOWED,)),
+    "TLS 1.3": client_hello(FOR_BOTH + FOR_TLS_1_3 + (HEARTBEAT_ALLOWED,)),
+    "TLS 1.3 with early data": client_hello(EARLY),
+}
+
+
+@pytest.mark.parametrize("first", FIRST.values(), ids=FIRST.keys())
+@pytest.mark.parametrize("octets", BEHIND.values(), ids=BEHIND.keys())
+def test_behind_a_hello_nothing_in_the_clear_leads_further(witness, first, octets):
+    """The flight is answered by what no client may send; the handshake must come to nothing."""
+    answer, _ = ask(witness, record(first) + octets)
+    assert answer.message == 2
+    # Of one hello there is one answer, and none is sent for a heartbeat or early data.
+    assert [payload[0] for kind, payload in answer.records if kind == HANDSHAKE].count(2) == 1
+
+
+def test_fatal_alerts_are_not_waited_behind(witness):
+    """The server ends it: the client has not said that it sends no more."""
+    for octets, reason in (
+        # Mbed TLS 2.28 sees in the first record nothing but that it is no hello.
+        (alert(FATAL, 40), "(alert_handshake_failure|client_hello)"),
+        (record(OF_1_2) + alert(FATAL, 48), "alert_unknown_ca"),
+    ):
+        source = witness.client()
+        with connect(witness.server.address, source) as plain:
+            plain.sendall(octets)
+            assert is_gone(plain)
+        assert re.search(f" reason={reason} ", witness.outcome(source))
