@@ -15,7 +15,7 @@ from hello import (
     alert, client_hello, message, record,
 )
 from policies import TESTING_BODY
-from process import SCALE
+from process import DEADLINE, SCALE
 from test_conn import SHORT, age
 from torture import Witness
 
@@ -61,8 +61,10 @@ ASKERS = {
 
 def drip(plain, pieces):
     """Sends a piece a second, each made when its time has come, until the server has gone."""
+    patience = time.monotonic() + DEADLINE
     for piece in itertools.chain(pieces, itertools.repeat(b"")):
         limit = time.monotonic() + 1
+        assert limit < patience, "the server has not gone"
         try:
             while (left := limit - time.monotonic()) > 0:
                 if select.select([plain], [], [], left)[0] and plain.recv(65536) == b"":
