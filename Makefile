@@ -130,6 +130,9 @@ test-valgrind: all
 # Which lines the tests run; each file must have 90 % of its own.
 coverage:
 	@tests/coverage/run.sh build/coverage
+# What testssl.sh finds about the program as it is shipped. Needs root and the package testssl.sh.
+test-tls: $(BUILD)/mta-stsd
+	@tests/tls/run.sh $(BUILD)
 
 test-programs: $(PROGRAMS) $(UNIT_TESTS)
 
@@ -195,6 +198,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build \
+.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls \
 	bench-workers bench-deps install uninstall clean
 .SECONDARY:
