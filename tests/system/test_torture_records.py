@@ -64,6 +64,7 @@ def test_a_first_message_of_any_kind_but_a_hello_is_refused(witness, kind):
     assert ("event=handshake_failed " in line) == (kind != 1)
 
 
+@pytest.mark.unwrapped("the same hello, some hundred times")
 @HELLOS
 def test_a_hello_in_two_segments_is_answered_wherever_it_is_cut(witness, hello):
     octets = record(hello)

@@ -50,7 +50,8 @@ WARNINGS = (ALERT, bytes([WARNING, USER_CANCELED]))
 ASKERS = {
     "nothing": [],
     "warnings": itertools.repeat(WARNINGS),
-    "empty records": itertools.repeat((APPLICATION_DATA, b"")),
+    # Four of TLS 1.2 in a row are too many for Mbed TLS.
+    "empty records": [(APPLICATION_DATA, b"")] * 3,
     "an octet of the request a record": [(APPLICATION_DATA, part) for part in octets_of(REQUEST)],
     "a field a record, without end": (
         [(APPLICATION_DATA, REQUEST[:-2])] + [(APPLICATION_DATA, b"X: y\r\n")] * 2 * SHORT

@@ -28,7 +28,7 @@ class Witness:
     def __init__(self, server, trust, measure):
         self.server = server
         self.trust = trust
-        self.clients = []
+        self.clients = {}  # address: where the log ended when it came
         # The library opens what it needs with the first client.
         assert ask(server.address, trust).status == 200
         wait_open(server, 0)
@@ -41,12 +41,13 @@ class Witness:
     def client(self):
         """The address of one more client, to be used once."""
         address = next(addresses)
-        self.clients.append(address)
+        self.clients[address] = self.server.mark()
         return address, 0
 
     def outcome(self, source):
         """The line that says how the client came out, once it is there."""
-        return self.server.wait_for(rf" client={re.escape(source[0])} ", self.since)
+        since = self.clients[source[0]]
+        return self.server.wait_for(rf" client={re.escape(source[0])} ", since)
 
     def check(self):
         """The next client is served, by the same processes with as many descriptors, and each
