@@ -112,7 +112,7 @@ def ask_raw(address, octets, source=None):
         return reply(answer)
 
 
-# Fields of a ClientHello whose number of octets stands before them: name, where, in how many octets.
+# Where the length of a part of a ClientHello stands, and in how many octets.
 Field = namedtuple("Field", "name at size")
 
 

@@ -11,7 +11,7 @@ from hello import (
     POINT_FORMATS, SESSION_TICKET, SIGNATURE_ALGORITHMS, SUITES, TLS_1_2, TLS_1_3, X25519, ask_raw,
     client_hello, extension, groups, key_share, record, server_name, vector, versions,
 )
-from torture import witness  # noqa: F401
+from torture import witness
 
 SERVED, REFUSED = "a ServerHello", "no ServerHello"
 # Where the library forgives what the RFC forbids, and what is agreed to is sound nevertheless.

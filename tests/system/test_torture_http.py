@@ -6,7 +6,7 @@ import re
 import answers
 import pytest
 from client import V1_2, Connection, context, parse
-from torture import witness  # noqa: F401
+from torture import witness
 
 ROWS = list(answers.rows())
 # A request that is sent octet by octet, each in a record of its own, costs a record an octet.

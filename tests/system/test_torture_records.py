@@ -11,7 +11,7 @@ from hello import (
     HANDSHAKE, HEARTBEAT, HEARTBEAT_ALLOWED, TLS_1_2, USER_CANCELED, WARNING, alert, ask_raw,
     client_hello, extension, in_records, message, record, reply,
 )
-from torture import witness  # noqa: F401
+from torture import witness
 
 RECORD_MAX = 16384
 TYPES = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 
-from pki import EC, RSA, Authority  # noqa: E402
-from policies import TESTING, server_section  # noqa: E402
+from pki import EC, RSA, Authority
+from policies import TESTING, server_section
 
 HOSTS = ["mta-sts.example.com", "mta-sts.example.net"]
 # As public authorities have it; nobody is there.

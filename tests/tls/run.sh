@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What testssl.sh (Debian's) finds about the program: nothing that tests/tls/expected.txt does not list.
+# What testssl.sh (Debian's) finds about the program: nothing bad but what expected.txt lists.
 # Offline: in a network of its own, in which there is nothing but the server.
 # usage: tests/tls/run.sh BUILD-DIRECTORY
 set -u
@@ -39,7 +39,7 @@ start() {
 	local deadline=$((SECONDS + 20))
 	"$program" -c "$work/$1.ini" >"$work/$1.log" 2>&1 &
 	server=$!
-	until grep -q 'event=ready' "$work/$1.log"; do
+	until grep -qs 'event=ready' "$work/$1.log"; do
 		if [ $SECONDS -ge $deadline ] || ! kill -0 "$server" 2>/dev/null; then
 			cat "$work/$1.log"
 			return 1
@@ -49,8 +49,8 @@ start() {
 	port=$(sed -n 's/.*event=listening address=127\.0\.0\.1:\([0-9]*\)$/\1/p' "$work/$1.log")
 }
 
-# scan NAME: all that testssl.sh looks for, but what other clients would negotiate. Without a file of
-# findings, or with a server that did not end well, there is nothing to judge, which is a failure.
+# scan NAME: all that testssl.sh looks for, but what other clients would negotiate. Without a file
+# of findings, or with a server that did not end well, there is nothing to judge: a failure.
 scan() {
 	start "$1" || return 1
 	if ! timeout 600 testssl --quiet --color 0 --warnings off --nodns none --ip 127.0.0.1 \
