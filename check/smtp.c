@@ -64,7 +64,7 @@ static int read_reply(struct smtp *s, const char *keyword, bool *found)
     for (unsigned lines = 0; lines < LINES_MAX; lines++) {
         if (!read_line(s))
             return 0;
-        if (strlen(s->line) < 3 || strspn(s->line, "0123456789") != 3 ||
+        if (strlen(s->line) < 3 || strspn(s->line, "0123456789") != 3 || s->line[0] == '0' ||
             (s->line[3] != ' ' && s->line[3] != '-' && s->line[3] != '\0')) {
             bad(s, "its answer is not SMTP");
             return 0;

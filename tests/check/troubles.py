@@ -112,6 +112,7 @@ SMTP = [
     mx("almost", smtp(ehlo=b"250-mx.test\r\n250 STARTTLSX\r\n"), error("MX_NO_STARTTLS", MX_AT)),
     mx("named", smtp(ehlo=b"250 STARTTLS\r\n"), error("MX_NO_STARTTLS", MX_AT)),
     mx("refused", smtp(starttls=b"454 4.7.0 not now\r\n"), error("MX_NO_STARTTLS", MX_AT)),
+    mx("zero", smtp(starttls=b"000 2.0.0 go ahead\r\n"), error("MX_NO_STARTTLS", MX_AT)),
     mx("tlsstall", smtp(after=faults.silent), MX_TLS),
     mx("tlsclosing", smtp(after=faults.closing), MX_TLS),
     mx("tlsdrip", smtp(after=faults.dripping(b"\x16\x03\x03\x40\x00" + bytes(64))), MX_TLS),
