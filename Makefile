@@ -139,6 +139,23 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS)
 # Hardening, reproducible builds, gcc and clang, dynamic and static.
 test-build:
 	@tests/build/run.sh
+# Each harness of tests/fuzz in turn. TIME=3600: an hour each. TARGETS="http ini": these only.
+TIME = 60
+fuzz:
+	@tests/fuzz/run.sh $(TIME) $(TARGETS)
+
+# Made by tests/fuzz/run.sh with clang, in a BUILD of its own, from fuzz_NAME.c and fuzz_NAME_*.c.
+# WRAPPED: what those stand in for.
+$(BUILD)/tools.a: $(CHECK_MODULES) $(REPORT_MODULES)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/fuzz_%: $(wildcard tests/fuzz/*.[ch]) $(BUILD)/tools.a $(BUILD)/modules.a $(MBEDTLS) Makefile
+	$(CC) $(ALL_CFLAGS) $(REPORT_CFLAGS) -I. $(ALL_LDFLAGS) -fsanitize=fuzzer \
+		$(WRAPPED:%=-Wl,--wrap=%) -o $@ $(wildcard tests/fuzz/fuzz_$*.c tests/fuzz/fuzz_$*_*.c) \
+		$(BUILD)/tools.a $(BUILD)/modules.a $(LIBS) -lresolv $(REPORT_LIBS)
+
+$(BUILD)/fuzz_env: WRAPPED = getpid fcntl getsockopt socket connect close send poll
 
 lint:
 	@tests/lint/run.sh
@@ -198,6 +215,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls \
+.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls fuzz \
 	bench-workers bench-deps install uninstall clean
 .SECONDARY:

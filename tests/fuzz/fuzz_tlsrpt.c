@@ -2,11 +2,7 @@
  * libFuzzer: any JSON text into tlsrpt_parse, and what is a report through summary, verdict and
  * every output. Built and run by tests/fuzz/run.sh.
  */
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "report/output.h"
 #include "report/summary.h"
@@ -15,8 +11,6 @@
 
 #define PARSED_MAX ((size_t)4 << 20)
 #define TODAY 20782 /* 2026-11-25 */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* There is no INI file here, and so none of what reads one. */
 const struct config_domain *config_find_domain(const struct config *config, const char *name)
@@ -28,29 +22,29 @@ const struct config_domain *config_find_domain(const struct config *config, cons
 
 static void check_printable(const char *text)
 {
-    assert(text[0] != '\0');
+    require(text[0] != '\0');
     for (; *text != '\0'; text++)
-        assert(*text >= ' ' && *text <= '~');
+        require(*text >= ' ' && *text <= '~');
 }
 
 static void check_string(const char *text)
 {
-    assert(strlen(text) <= TLSRPT_STRING_MAX);
+    require(strlen(text) <= TLSRPT_STRING_MAX);
 }
 
 static void check_count(int64_t count)
 {
-    assert(count >= 0 && count <= TLSRPT_COUNT_MAX);
+    require(count >= 0 && count <= TLSRPT_COUNT_MAX);
 }
 
 static void check_policy(const struct tlsrpt_policy *policy)
 {
-    assert(policy->type < TLSRPT_TYPES);
+    require(policy->type < TLSRPT_TYPES);
     check_string(policy->domain);
-    assert(strlen(policy->text) <= POLICY_BODY_MAX);
+    require(strlen(policy->text) <= POLICY_BODY_MAX);
     check_count(policy->good);
     check_count(policy->failed);
-    assert(policy->failure_count <= TLSRPT_FAILURES_MAX);
+    require(policy->failure_count <= TLSRPT_FAILURES_MAX);
     for (size_t i = 0; i < policy->failure_count; i++) {
         const struct tlsrpt_failure *failure = &policy->failures[i];
         check_string(failure->result);
@@ -66,35 +60,35 @@ static void check_report(const struct tlsrpt_report *report)
 {
     check_string(report->organization);
     check_string(report->id);
-    assert(report->end >= report->start);
-    assert(report->notes < 1u << TLSRPT_NOTES);
-    assert(report->policy_count <= TLSRPT_POLICIES_MAX);
+    require(report->end >= report->start);
+    require(report->notes < 1u << TLSRPT_NOTES);
+    require(report->policy_count <= TLSRPT_POLICIES_MAX);
     for (size_t i = 0; i < report->policy_count; i++) {
         check_policy(&report->policies[i]);
-        assert(report->policies[i].domain[0] != '\0' || (report->notes & TLSRPT_NO_DOMAIN) != 0);
+        require(report->policies[i].domain[0] != '\0' || (report->notes & TLSRPT_NO_DOMAIN) != 0);
     }
 }
 
 static void check_sessions(const struct summary_sessions *sessions)
 {
-    assert(sessions->good >= 0 && sessions->failed >= 0);
+    require(sessions->good >= 0 && sessions->failed >= 0);
 }
 
 static void check_domain(const struct summary_domain *domain)
 {
     struct verdict verdict;
 
-    assert(domain->first <= domain->last);
-    assert(domain->reports > 0);
+    require(domain->first <= domain->last);
+    require(domain->reports > 0);
     check_sessions(&domain->sessions);
     for (size_t i = 0; i < TLSRPT_TYPES; i++)
         check_sessions(&domain->types[i]);
     verdict_of(domain, TODAY, NULL, &verdict);
     /* One reporter is never enough. */
-    assert(verdict.kind != VERDICT_SAFE);
+    require(verdict.kind != VERDICT_SAFE);
     check_printable(verdict_name(verdict.kind));
     check_printable(verdict_words(&verdict));
-    assert(verdict.reason_count <= VERDICT_REASONS_MAX);
+    require(verdict.reason_count <= VERDICT_REASONS_MAX);
     for (size_t i = 0; i < verdict.reason_count; i++)
         check_printable(verdict.reasons[i]);
 }
@@ -106,7 +100,7 @@ static void print_all(const struct summary *summary)
 
     if (nowhere == NULL)
         nowhere = fopen("/dev/null", "we");
-    assert(nowhere != NULL);
+    require(nowhere != NULL);
     output_text(&output, nowhere);
     output_json(&output, nowhere);
     output_csv_days(&output, nowhere);
@@ -121,10 +115,10 @@ static void check_summary(const struct tlsrpt_report *report)
     summary_init(&summary);
     enum summary_result first = summary_add(&summary, report);
     enum summary_result second = summary_add(&summary, report);
-    assert(first == SUMMARY_COUNTED);
-    assert(second == SUMMARY_DUPLICATE);
+    require(first == SUMMARY_COUNTED);
+    require(second == SUMMARY_DUPLICATE);
     summary_finish(&summary);
-    assert(summary.reports == 1 && summary.duplicates == 1);
+    require(summary.reports == 1 && summary.duplicates == 1);
     for (size_t i = 0; i < summary.domains.count; i++)
         check_domain(summary_domain_at(&summary, i));
     print_all(&summary);
@@ -142,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_summary(&report);
     } else {
         check_printable(fault);
-        assert(strlen(fault) < TLSRPT_FAULT_SIZE);
+        require(strlen(fault) < TLSRPT_FAULT_SIZE);
     }
     arena_free(&arena);
     return 0;

@@ -2,11 +2,8 @@
  * libFuzzer: any bytes into unpack_bytes, and what looks like an mbox into input_read, too. Built
  * and run by tests/fuzz/run.sh.
  */
-#include <assert.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "fuzz.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,30 +12,28 @@
 
 #define NAME "F"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static size_t calls;
 
 static void check_name(const char *name, const char *begin)
 {
-    assert(strncmp(name, begin, strlen(begin)) == 0);
-    assert(strlen(name) < UNPACK_NAME_SIZE);
+    require(strncmp(name, begin, strlen(begin)) == 0);
+    require(strlen(name) < UNPACK_NAME_SIZE);
     calls++;
 }
 
 static void take_report(void *context, const char *name, const char *json, size_t len)
 {
     check_name(name, context);
-    assert(len <= UNPACK_MAX_DEFAULT / 64);
-    assert(unpack_kind(json, len) == UNPACK_JSON);
+    require(len <= UNPACK_MAX_DEFAULT / 64);
+    require(unpack_kind(json, len) == UNPACK_JSON);
 }
 
 static void take_fault(void *context, const char *name, const char *why)
 {
     check_name(name, context);
-    assert(why[0] != '\0');
+    require(why[0] != '\0');
     for (; *why != '\0'; why++)
-        assert(*why >= ' ' && *why <= '~');
+        require(*why >= ' ' && *why <= '~');
 }
 
 static void take_empty(void *context, const char *name)
@@ -59,12 +54,12 @@ static void read_as_file(const uint8_t *data, size_t size)
     int fd = memfd_create("mbox", MFD_CLOEXEC);
     char path[64];
 
-    assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+    require(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     sink.context = path;
     calls = 0;
-    assert(input_read(&sink, path));
-    assert(calls > 0);
+    require(input_read(&sink, path));
+    require(calls > 0);
     close(fd);
 }
 
@@ -78,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     calls = 0;
     sink.context = NAME;
     unpack_bytes(&sink, NAME, (const char *)data, size);
-    assert(calls > 0);
+    require(calls > 0);
     if (unpack_kind((const char *)data, size) == UNPACK_MBOX)
         read_as_file(data, size);
     return 0;

@@ -1,40 +1,111 @@
 #!/bin/sh
-# Fuzzes for a time; needs clang with its libFuzzer. What is found stays in BUILD-DIRECTORY/fuzz.
-# usage: tests/fuzz/run.sh unpack|tlsrpt SECONDS BUILD-DIRECTORY
-set -eu
+# Fuzzes each target for a time, one after the other; needs clang with its libFuzzer. The inputs that
+# reach new code stay in build/fuzz/corpus-TARGET, what is found in build/fuzz/TARGET-*.
+# usage: tests/fuzz/run.sh SECONDS [TARGET...]
+set -u
 
-target=$1
-seconds=$2
-mkdir -p "$3/fuzz"
-build=$(cd "$3/fuzz" && pwd)
-cd "$(dirname "$0")/../.."
-case $target in
-unpack)
-	modules='report/unpack.c report/unpack_gzip.c report/mail.c report/input.c text.c memory.c'
-	packages='gmime-3.0 zlib'
-	options='-max_len=20000'
-	;;
-tlsrpt)
-	modules="report/tlsrpt*.c report/summary*.c report/verdict.c report/output*.c
-		text.c memory.c name.c finding.c policy.c policy_parse.c policy_lint.c policy_mx.c rua.c"
-	packages='jansson'
-	options='-max_len=8192 -dict=tests/fuzz/tlsrpt.dict'
-	;;
-*)
-	echo "neither unpack nor tlsrpt: $target" >&2
-	exit 1
-	;;
-esac
+seconds=$1
+shift
+cd "$(dirname "$0")/../.." || exit 1
+build=build/fuzz
+all='http ini policy txt env tlsrpt unpack'
+targets=${*:-$all}
+# As in tests/run.sh.
+if [ -z "${MTA_STS_VECTORS:-}" ] && [ -d ../shared/vectors ]; then
+	MTA_STS_VECTORS=$(cd ../shared/vectors && pwd)
+	export MTA_STS_VECTORS
+fi
 
-/usr/bin/python3 tests/fuzz/seeds.py "$build/seeds"
-mkdir -p "$build/corpus-$target"
-# shellcheck disable=SC2046,SC2086 # lists of words
-clang -std=c11 -D_GNU_SOURCE -DMTA_STSD_VERSION='"0"' -I. -O1 -g -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=all $(pkg-config --cflags $packages) ${CPPFLAGS:-} \
-	-o "$build/fuzz_$target" "tests/fuzz/fuzz_$target.c" $modules \
-	$(pkg-config --libs $packages) ${LIBS:-}
-# GLib's own allocator would hide from the sanitizer what is wrong.
+# How long a target's inputs may be. A new target is a name in `all`, tests/fuzz/fuzz_NAME.c, a line in
+# seeds.py and perhaps one here; NAME.dict is taken where it is there. What it stands in for (ld --wrap)
+# is in the Makefile.
+limit_of() {
+	case $1 in
+	http) echo 9000 ;;
+	tlsrpt) echo 8192 ;;
+	unpack) echo 20000 ;;
+	*) echo 4096 ;;
+	esac
+}
+
+# finish PASSED FAILED SKIPPED
+finish() {
+	echo "$1 passed, $2 failed, $3 skipped"
+	[ "$2" -eq 0 ]
+	exit
+}
+
+for target in $targets; do
+	if [ ! -f "tests/fuzz/fuzz_$target.c" ]; then
+		echo "fuzz: there is no target $target, only: $all" >&2
+		exit 1
+	fi
+done
+mkdir -p $build
+if ! echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return n < 0 && *d; }' |
+	clang -fsanitize=fuzzer,address -x c -o $build/probe - >$build/probe.log 2>&1; then
+	echo "fuzz: skipped: there is no clang with libFuzzer: apt-get install clang libclang-rt-dev"
+	# shellcheck disable=SC2086 # a list of words
+	set -- $targets
+	finish 0 0 $#
+fi
+
+# Called by make, but this build is its own.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+programs=
+for target in $targets; do
+	programs="$programs $build/fuzz_$target"
+done
 # shellcheck disable=SC2086 # a list of words
-G_SLICE=always-malloc "$build/fuzz_$target" $options "-max_total_time=$seconds" -timeout=10 \
-	-rss_limit_mb=2048 -print_final_stats=1 "-artifact_prefix=$build/$target-" \
-	"$build/corpus-$target" "$build/seeds/$target"
+make -s -j "$(nproc)" BUILD=$build CC=clang HARDENING_CFLAGS= HARDENING_LDFLAGS= \
+	CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+	$programs && /usr/bin/python3 tests/fuzz/seeds.py $build/seeds || exit 1
+
+# A number of the final statistics in a log.
+stat_of() {
+	sed -n "s/^stat::$1: *//p" "$2" | tail -n 1
+}
+
+# The last number behind a word of the status lines: "corp: 12/3456b" is 12.
+last_of() {
+	grep -oE "$1 [0-9]+" "$2" | tail -n 1 | grep -oE '[0-9]+$'
+}
+
+# fuzz TARGET: false if it found something. Appends a row to the table.
+fuzz() {
+	target=$1
+	log=$build/$target.log
+	set -- $build/corpus-"$target" $build/seeds/"$target"
+	mkdir -p "$@"
+	[ ! -d tests/fuzz/regress/"$target" ] || set -- "$@" tests/fuzz/regress/"$target"
+	[ ! -f tests/fuzz/"$target".dict ] || set -- "$@" -dict=tests/fuzz/"$target".dict
+	# GLib's own allocator would hide from the sanitizer what is wrong.
+	G_SLICE=always-malloc $build/fuzz_"$target" "$@" "-max_len=$(limit_of "$target")" \
+		"-max_total_time=$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		"-artifact_prefix=$build/$target-" >"$log" 2>&1
+	status=$?
+	found='found nothing'
+	if [ $status -ne 0 ]; then
+		found=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
+	fi
+	took=$(sed -n 's/^Done .* runs in \([0-9]*\) second.*/\1/p' "$log")
+	printf '%-8s %12s %8s %9s %7s %7s  %s\n' "$target" "$(stat_of number_of_executed_units "$log")" \
+		"${took:--}" "$(stat_of average_exec_per_sec "$log")" "$(last_of corp: "$log")" \
+		"$(last_of cov: "$log")" "${found:-ended: see $log}" >>$build/table
+	[ $status -eq 0 ]
+}
+
+passed=0 failed=0
+printf '%-8s %12s %8s %9s %7s %7s\n' target executions seconds 'a second' corpus edges >$build/table
+for target in $targets; do
+	echo "fuzz: $target, for $seconds seconds"
+	if fuzz "$target"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		tail -n 60 "$log"
+		echo "fuzz: $target: FAILED; to run it again: $build/fuzz_$target $found"
+	fi
+done
+cat $build/table
+finish $passed $failed 0
