@@ -156,6 +156,10 @@ $(BUILD)/fuzz_%: $(wildcard tests/fuzz/*.[ch]) $(BUILD)/tools.a $(BUILD)/modules
 		$(BUILD)/tools.a $(BUILD)/modules.a $(LIBS) -lresolv $(REPORT_LIBS)
 
 $(BUILD)/fuzz_env: WRAPPED = getpid fcntl getsockopt socket connect close send poll
+$(BUILD)/fuzz_dns: WRAPPED = res_nquery __res_ninit __res_nclose ns_initparse
+$(BUILD)/fuzz_smtp: WRAPPED = socket connect setsockopt getsockopt poll recv send close \
+	clock_gettime tls_conn_new_sender tls_conn_handshake tls_conn_write tls_conn_reason \
+	tls_conn_close_notify tls_conn_free connection_peer
 
 lint:
 	@tests/lint/run.sh

@@ -8,7 +8,7 @@ seconds=$1
 shift
 cd "$(dirname "$0")/../.." || exit 1
 build=build/fuzz
-all='http ini policy txt env tlsrpt unpack'
+all='http ini policy txt env dns smtp tlsrpt unpack'
 targets=${*:-$all}
 # As in tests/run.sh.
 if [ -z "${MTA_STS_VECTORS:-}" ] && [ -d ../shared/vectors ]; then

@@ -8,6 +8,7 @@ import sys
 
 import seeds_report
 import seeds_text
+import seeds_wire
 
 SEEDS = {
     "unpack": seeds_report.unpack_seeds,
@@ -17,6 +18,8 @@ SEEDS = {
     "policy": seeds_text.policy_seeds,
     "txt": seeds_text.txt_seeds,
     "env": seeds_text.env_seeds,
+    "dns": seeds_wire.dns_seeds,
+    "smtp": seeds_wire.smtp_seeds,
 }
 
 
