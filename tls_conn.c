@@ -136,6 +136,12 @@ static void set_reason_from_alert(struct tls_conn *conn)
 /* The library's answer in the five words of tls.h. */
 static enum tls_result translate(struct tls_conn *conn, int error)
 {
+#if MBEDTLS_VERSION_MAJOR >= 3
+    /* The step has failed and its alert has to wait: called again, the library would do the step
+     * once more, and send an alert for each time. */
+    if (error == MBEDTLS_ERR_SSL_WANT_WRITE && conn->ssl.CONN_FIELD(send_alert))
+        error = conn->ssl.CONN_FIELD(alert_reason);
+#endif
     if (error >= 0)
         return TLS_OK;
     if (error == MBEDTLS_ERR_SSL_WANT_READ)
