@@ -15,6 +15,7 @@
 #include "policy.h"
 #include "text.h"
 
+#define EXIT_NO_MEMORY 3 /* could not run */
 #define PERIOD_MAX (31 * 86400L)
 #define COMPARED_MAX 10000 /* elements, of one report; such comparing takes time */
 
@@ -46,24 +47,26 @@ static const char *const note_texts[] = {
     "more policies or failures than are read; the rest is left out",
 };
 
-/* A text of a few megabytes can ask for a hundred times its size: the parser gets no more than it
- * may have, and then says that there is no memory. */
+/* A text of a few megabytes can ask for a hundred times its size. jansson must not be refused
+ * memory for it: its lexer takes no notice, and writes past the end of what it has. So it gets no
+ * more text once it has had as much memory as it may; and without any there is no going on. */
 static size_t json_used, json_max;
 static bool json_refused;
 
+struct json_source {
+    const char *at;
+    size_t left;
+};
+
 static void *json_allocate(size_t size)
 {
-    void *block = size > json_max - json_used ? NULL : malloc(size);
-    size_t taken = block == NULL ? 0 : malloc_usable_size(block);
+    void *block = malloc(size);
 
-    /* Rounded up it can be more than was left. */
-    if (taken > json_max - json_used) {
-        free(block);
-        block = NULL;
-    } else {
-        json_used += taken;
+    if (block == NULL) {
+        fputs("mta-sts-report: out of memory\n", stderr);
+        exit(EXIT_NO_MEMORY);
     }
-    json_refused = json_refused || block == NULL;
+    json_used += malloc_usable_size(block);
     return block;
 }
 
@@ -71,6 +74,22 @@ static void json_release(void *block)
 {
     json_used -= malloc_usable_size(block);
     free(block);
+}
+
+/* Called for a kilobyte of text at a time. */
+static size_t json_read(void *buffer, size_t size, void *context)
+{
+    struct json_source *source = context;
+    size_t len = size < source->left ? size : source->left;
+
+    json_refused = json_refused || json_used > json_max;
+    if (json_refused)
+        return (size_t)-1;
+    if (len > 0)
+        memcpy(buffer, source->at, len);
+    source->at += len;
+    source->left -= len;
+    return len;
 }
 
 const char *tlsrpt_note_text(unsigned bit)
@@ -373,6 +392,7 @@ bool tlsrpt_parse(const char *text, size_t len, size_t memory_max, struct arena 
                   struct tlsrpt_report *report, char fault[TLSRPT_FAULT_SIZE])
 {
     struct reader reader = {.arena = arena, .report = report, .fault = fault};
+    struct json_source source = {text, len};
     json_error_t error;
 
     *report = (struct tlsrpt_report){.organization = "", .id = ""};
@@ -380,14 +400,14 @@ bool tlsrpt_parse(const char *text, size_t len, size_t memory_max, struct arena 
     json_refused = false;
     json_max = memory_max;
     json_set_alloc_funcs(json_allocate, json_release);
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        text += 3;
-        len -= 3;
-    }
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        source = (struct json_source){text + 3, len - 3};
     /* As real numbers integers cannot be too large to be read. */
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
-    if (root == NULL) {
+    json_t *root = json_load_callback(json_read, &source,
+                                      JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+    if (root == NULL || json_refused) {
         say_json_error(&error, fault);
+        json_decref(root);
         return false;
     }
     bool good = read_report(&reader, root);

@@ -531,6 +531,31 @@ static void test_memory_bound_is_for_each_report(void **state)
     expect_rows(top_rows, 1);
 }
 
+/* jansson that is refused memory in the middle of a string writes past its end. */
+static void test_memory_may_end_anywhere_in_a_string(void **state)
+{
+    enum { MEMORY = 100000, STRING = 40000 };
+    char *text = malloc(MEMORY + STRING), fault[TLSRPT_FAULT_SIZE];
+    struct tlsrpt_report report;
+    struct arena arena = {0};
+    size_t faults = 0;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', MEMORY + STRING);
+    memcpy(text, "[", 1);
+    for (size_t len = 1; len < MEMORY / 60; len += 3) {
+        memcpy(text + len, "{},\"", 4);
+        memcpy(text + len + STRING, "\"]", 2);
+        assert_false(tlsrpt_parse(text, len + STRING + 2, MEMORY, &arena, &report, fault));
+        faults += strstr(fault, "more memory than it may have") != NULL;
+        memset(text + len + STRING, 'x', 2);
+    }
+    assert_true(faults > 100);
+    arena_free(&arena);
+    free(text);
+}
+
 static char *fill(const char *format, const char *filling)
 {
     size_t size = strlen(format) + strlen(filling) + 1;
@@ -740,6 +765,7 @@ int main(void)
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_parsed_size_is_bounded),
         cmocka_unit_test(test_memory_bound_is_for_each_report),
+        cmocka_unit_test(test_memory_may_end_anywhere_in_a_string),
         cmocka_unit_test(test_strings_are_cut),
         cmocka_unit_test(test_too_many_policies_are_left_out),
         cmocka_unit_test(test_too_many_failures_are_left_out),
