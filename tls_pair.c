@@ -2,6 +2,7 @@
  * One certificate chain and its private key: read and matched (S01, S02 and DESIGN section 5). The
  * files are the administrator's; their bytes may be anything.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,9 +190,15 @@ bool tls_pair_load(struct tls_pair *pair, const struct tls_site *site, time_t no
      * lead elsewhere by now, and back again. */
     pair->certificate_stamp = file_stamp(pair->certificate);
     pair->private_key_stamp = file_stamp(pair->private_key);
-    if (!load_chain(&loader) || !load_key(&loader))
+    errno = 0;
+    bool loaded = load_chain(&loader) && load_key(&loader);
+    if (loaded)
+        tls_pair_judge(pair, site->place, findings);
+    /* Without memory Mbed TLS takes good files for bad ones; malloc has said which it was. */
+    if (!pair->usable && errno == ENOMEM)
+        return false;
+    if (!loaded)
         return true;
-    tls_pair_judge(pair, site->place, findings);
     pair->reusable = pair->usable && findings->count == before && !findings->out_of_memory &&
                      file_stamp_settled(&pair->certificate_stamp, now) &&
                      file_stamp_settled(&pair->private_key_stamp, now);
