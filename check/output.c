@@ -49,6 +49,17 @@ static void print_finding(const struct output *output, const struct finding *f)
         printf("%14s%-16s  %s\n", "", "fix:", f->fix);
 }
 
+static bool lacks_findings(const struct checks *checks)
+{
+    return checks->findings.out_of_memory || checks->seen.out_of_memory;
+}
+
+/* What is missing may have been an error. */
+static size_t count_errors(const struct checks *checks)
+{
+    return checks->findings.errors + (lacks_findings(checks) ? 1 : 0);
+}
+
 static const char *plural(size_t count)
 {
     return count == 1 ? "" : "s";
@@ -74,8 +85,12 @@ static void print_text(struct output *output, const struct checks *checks)
         for (size_t i = 0; i < findings->count; i++)
             if ((int)findings->items[i].severity == severity)
                 print_finding(output, &findings->items[i]);
+    if (lacks_findings(checks)) {
+        print_word(output, words[FINDING_ERROR], colours[FINDING_ERROR]);
+        puts("NO_MEMORY         out of memory; findings are missing");
+    }
     printf("%s: ", checks->facts->domain);
-    print_counts(findings->errors, findings->warnings, findings->untested);
+    print_counts(count_errors(checks), findings->warnings, findings->untested);
 }
 
 static void print_json_finding(const struct finding *f)
@@ -108,7 +123,7 @@ static void print_json(const struct output *output, const struct checks *checks)
             putchar(',');
         print_json_finding(&findings->items[i]);
     }
-    printf("],\n  \"errors\":%zu,\"warnings\":%zu,\"untested\":%zu}", findings->errors,
+    printf("],\n  \"errors\":%zu,\"warnings\":%zu,\"untested\":%zu}", count_errors(checks),
            findings->warnings, findings->untested);
 }
 
@@ -125,7 +140,7 @@ void output_domain(struct output *output, const struct checks *checks)
     else
         print_text(output, checks);
     output->domains++;
-    output->errors += checks->findings.errors;
+    output->errors += count_errors(checks);
     output->warnings += checks->findings.warnings;
     output->untested += checks->findings.untested;
     fflush(stdout);
