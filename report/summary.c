@@ -143,7 +143,8 @@ static size_t count_lines(const char *text)
 
 /* The policy as mta-stsd would render it, so that senders that order its lines in their own ways
  * are seen to have the same; else as it was sent. */
-static void read_policy_text(struct summary_policy *seen, const char *text, struct text *rendered)
+static void read_policy_text(struct summary *s, struct summary_policy *seen, const char *text,
+                             struct text *rendered)
 {
     struct finding_list findings = {0};
     struct arena arena = {0};
@@ -158,6 +159,7 @@ static void read_policy_text(struct summary_policy *seen, const char *text, stru
         if (!rendered->overflow)
             seen->text = rendered->data;
     }
+    s->full = s->full || findings.out_of_memory;
     finding_list_free(&findings);
     arena_free(&arena);
 }
@@ -236,7 +238,7 @@ static void add_policy(const struct adding *a, const struct tlsrpt_policy *polic
 
     if (policy->type == TLSRPT_STS) {
         text_init(&rendered, buffer, sizeof buffer);
-        read_policy_text(&seen, policy->text, &rendered);
+        read_policy_text(a->summary, &seen, policy->text, &rendered);
         add_policy_text(a, policy, &seen);
     }
     domain->failing = domain->failing || failing;
