@@ -160,6 +160,11 @@ $(BUILD)/fuzz_dns: WRAPPED = res_nquery __res_ninit __res_nclose ns_initparse
 $(BUILD)/fuzz_smtp: WRAPPED = socket connect setsockopt getsockopt poll recv send close \
 	clock_gettime tls_conn_new_sender tls_conn_handshake tls_conn_write tls_conn_reason \
 	tls_conn_close_notify tls_conn_free connection_peer
+# Memory that runs out at each call for it in turn, system calls that fail.
+test-faults: all
+	@$(MAKE) --no-print-directory $(SANITIZE) build/asan/mta-stsd build/asan/mta-sts-check \
+		build/asan/mta-sts-report
+	@tests/faults/run.sh $(BUILD) build/asan
 
 lint:
 	@tests/lint/run.sh
@@ -219,6 +224,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls fuzz \
+.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls fuzz test-faults \
 	bench-workers bench-deps install uninstall clean
 .SECONDARY:
