@@ -133,6 +133,9 @@ coverage:
 # What testssl.sh finds about the program as it is shipped. Needs root and the package testssl.sh.
 test-tls: $(BUILD)/mta-stsd
 	@tests/tls/run.sh $(BUILD)
+# Real senders and mail servers against the program as it is shipped. Root only; says what it needs.
+test-interop: all
+	@tests/interop/run.sh $(BUILD)
 
 test-programs: $(PROGRAMS) $(UNIT_TESTS)
 
@@ -224,6 +227,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls fuzz test-faults \
+.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls fuzz test-faults test-interop \
 	bench-workers bench-deps install uninstall clean
 .SECONDARY:
