@@ -158,6 +158,8 @@ $(BUILD)/fuzz_%: $(wildcard tests/fuzz/*.[ch]) $(BUILD)/tools.a $(BUILD)/modules
 		$(WRAPPED:%=-Wl,--wrap=%) -o $@ $(wildcard tests/fuzz/fuzz_$*.c tests/fuzz/fuzz_$*_*.c) \
 		$(BUILD)/tools.a $(BUILD)/modules.a $(LIBS) -lresolv $(REPORT_LIBS)
 
+$(BUILD)/fuzz_conn: WRAPPED = recv send shutdown close clock_gettime write poll metrics_count \
+	metrics_count_fetch metrics_count_handshake_failure mbedtls_ctr_drbg_random
 $(BUILD)/fuzz_env: WRAPPED = getpid fcntl getsockopt socket connect close send poll
 $(BUILD)/fuzz_dns: WRAPPED = res_nquery __res_ninit __res_nclose ns_initparse
 $(BUILD)/fuzz_smtp: WRAPPED = socket connect setsockopt getsockopt poll recv send close \

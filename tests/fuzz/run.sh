@@ -8,7 +8,7 @@ seconds=$1
 shift
 cd "$(dirname "$0")/../.." || exit 1
 build=build/fuzz
-all='http ini policy txt env dns smtp tlsrpt unpack'
+all='conn http ini policy txt env dns smtp tlsrpt unpack'
 targets=${*:-$all}
 # As in tests/run.sh.
 if [ -z "${MTA_STS_VECTORS:-}" ] && [ -d ../shared/vectors ]; then
@@ -21,6 +21,7 @@ fi
 # is in the Makefile.
 limit_of() {
 	case $1 in
+	conn) echo 16384 ;;
 	http) echo 9000 ;;
 	tlsrpt) echo 8192 ;;
 	unpack) echo 20000 ;;
@@ -60,6 +61,12 @@ done
 make -s -j "$(nproc)" BUILD=$build CC=clang HARDENING_CFLAGS= HARDENING_LDFLAGS= \
 	CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
 	$programs && /usr/bin/python3 tests/fuzz/seeds.py $build/seeds || exit 1
+case " $targets " in
+*" conn "*) # it records what its own clients send
+	mkdir -p $build/seeds/conn &&
+		FUZZ_CONN_SEEDS=$build/seeds/conn $build/fuzz_conn >$build/probe.log 2>&1 || exit 1
+	;;
+esac
 
 # A number of the final statistics in a log.
 stat_of() {
