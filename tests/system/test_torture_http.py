@@ -6,9 +6,12 @@ import re
 import answers
 import pytest
 from client import V1_2, Connection, context, parse
+from process import WRAPPER
 from torture import witness
 
 ROWS = list(answers.rows())
+# Under a wrapper, where a handshake takes its time, a sixth of them: it is the same code.
+CASES = ROWS[:: 6 if WRAPPER else 1]
 # A request that is sent octet by octet, each in a record of its own, costs a record an octet.
 SHORT = 200
 
@@ -47,7 +50,7 @@ def test_the_table_has_its_requests_once_each_and_says_where_from():
         assert re.fullmatch(r"DESIGN 6|\d{4} \d+(\.\d+)*", row.section), row.what
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
+@pytest.mark.parametrize("row", CASES, ids=[row.what for row in CASES])
 def test_each_request_gets_its_answer(witness, trust, row):
     check(witness, trust, row, [row.octets])
 
