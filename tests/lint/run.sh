@@ -46,7 +46,7 @@ missing_tools() {
 }
 
 c_files() {
-	printf '%s\n' ./*.c check/*.c report/*.c tests/unit/*.c tests/fuzz/*.c bench/*.c
+	printf '%s\n' ./*.c check/*.c report/*.c tests/unit/*.c tests/fuzz/*.c tests/faults/*.c bench/*.c
 }
 
 # The load client needs OpenSSL, and lint does not: it is compiled where that is installed.
@@ -86,7 +86,7 @@ file_length() {
 format() {
 	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] report/*.[ch] bench/*.[ch] \
 		config/*.[ch] \
-		tests/unit/*.c tests/fuzz/*.c
+		tests/unit/*.c tests/fuzz/*.c tests/faults/*.c
 }
 
 # It counts warnings in system headers on standard error; what matters is on standard output.
