@@ -130,9 +130,11 @@ test-valgrind: all
 # Which lines the tests run; each file must have 90 % of its own.
 coverage:
 	@tests/coverage/run.sh build/coverage
+
 # What testssl.sh finds about the program as it is shipped. Needs root and the package testssl.sh.
 test-tls: $(BUILD)/mta-stsd
 	@tests/tls/run.sh $(BUILD)
+
 # Real senders and mail servers against the program as it is shipped. Root only; says what it needs.
 test-interop: all
 	@tests/interop/run.sh $(BUILD)
@@ -142,6 +144,7 @@ test-programs: $(PROGRAMS) $(UNIT_TESTS)
 # Hardening, reproducible builds, gcc and clang, dynamic and static.
 test-build:
 	@tests/build/run.sh
+
 # Each harness of tests/fuzz in turn. TIME=3600: an hour each. TARGETS="http ini": these only.
 TIME = 60
 fuzz:
@@ -165,6 +168,7 @@ $(BUILD)/fuzz_dns: WRAPPED = res_nquery __res_ninit __res_nclose ns_initparse
 $(BUILD)/fuzz_smtp: WRAPPED = socket connect setsockopt getsockopt poll recv send close \
 	clock_gettime tls_conn_new_sender tls_conn_handshake tls_conn_write tls_conn_reason \
 	tls_conn_close_notify tls_conn_free connection_peer
+
 # Memory that runs out at each call for it in turn, system calls that fail.
 test-faults: all
 	@$(MAKE) --no-print-directory $(SANITIZE) build/asan/mta-stsd build/asan/mta-sts-check \
@@ -229,6 +233,6 @@ uninstall:
 clean:
 	rm -rf build mta-stsd mta-sts-check mta-sts-report
 
-.PHONY: all demo test test-valgrind coverage test-programs lint bench bench-attack test-build test-tls fuzz test-faults test-interop \
-	bench-workers bench-deps install uninstall clean
+.PHONY: all demo test test-valgrind test-programs test-faults test-interop test-tls test-build fuzz \
+	coverage lint bench bench-attack bench-workers bench-deps install uninstall clean
 .SECONDARY:
