@@ -87,7 +87,7 @@ static void print_text(struct output *output, const struct checks *checks)
                 print_finding(output, &findings->items[i]);
     if (lacks_findings(checks)) {
         print_word(output, words[FINDING_ERROR], colours[FINDING_ERROR]);
-        puts("NO_MEMORY         out of memory; findings are missing");
+        printf("%-16s  out of memory; findings are missing\n", "NO_MEMORY");
     }
     printf("%s: ", checks->facts->domain);
     print_counts(count_errors(checks), findings->warnings, findings->untested);

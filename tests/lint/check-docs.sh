@@ -42,7 +42,7 @@ all_in "documented finding code" "the sources" "$documented" "$codes"
 
 # The same of mta-sts-check, whose codes that are not its own are translated in checks_policy.c.
 check_page=man/mta-sts-check.1
-codes=$(sed -E '/^    \{"[A-Z_]+", ".*", "/s/^    \{"[A-Z_]+", //; /getenv\(|strcmp\(f->code|strncmp\(f->code/d' check/checks*.c |
+codes=$(sed -E '/^    \{"[A-Z_]+", ".*", "/s/^    \{"[A-Z_]+", //; /getenv\(|strcmp\(f->code|strncmp\(f->code/d' check/checks*.c check/output.c |
 	grep -oE '"[A-Z][A-Z0-9_]*_[A-Z0-9_]*"|"TLSA"' | tr -d '"' | sort -u)
 documented=$(section $check_page FINDINGS | awk '$1 == ".It" && $2 == "Sy" {print $3}')
 all_in "finding code" $check_page "$codes" "$documented"
