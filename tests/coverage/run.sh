@@ -12,8 +12,8 @@ for tool in clang llvm-profdata llvm-cov; do
 		exit 0
 	fi
 done
-make -s -j"$(nproc)" BUILD="$1" CC=clang HARDENING_CFLAGS=-fPIE HARDENING_LDFLAGS=-pie \
-	CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation -Wno-unused-command-line-argument' \
+flags='-fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation -Wno-unused-command-line-argument'
+make -s -j"$(nproc)" BUILD="$1" CC=clang HARDENING_CFLAGS=-fPIE HARDENING_LDFLAGS=-pie CFLAGS="-O1 -g $flags" \
 	test-programs || exit 1
 build=$(cd "$1" && pwd)
 counters=$(mktemp -d)
@@ -24,6 +24,8 @@ export LLVM_PROFILE_FILE="$counters/%p-%m-%c.profraw"
 failed=0
 tests/run.sh "$build" >"$build/tests.log" 2>&1 || failed=1
 tail -n 1 "$build/tests.log"
+CC=clang FAULTS_FLAGS=$flags tests/faults/run.sh "$1" "$1" >"$build/faults.log" 2>&1 || failed=1
+tail -n 1 "$build/faults.log"
 unset LLVM_PROFILE_FILE
 set -- "$build/mta-stsd"
 for program in "$build/mta-sts-check" "$build/mta-sts-report" "$build"/tests/test_*; do

@@ -31,7 +31,9 @@ add() {
 	failed=$((failed + bad))
 }
 
-# LIBS, CPPFLAGS: of other static libraries, for a build that has them.
+# LIBS, CPPFLAGS: of other static libraries, for a build that has them. CC, FAULTS_FLAGS: what made the
+# objects, where that was not cc with sanitizers.
+flags=${FAULTS_FLAGS:-'-fsanitize=address,undefined -fno-sanitize-recover=all'}
 libraries=${LIBS:-'-Wl,-Bstatic -lmbedtls -lmbedx509 -lmbedcrypto -linih -Wl,-Bdynamic'}
 
 # make_program NAME SOURCE OBJECT...
@@ -39,7 +41,7 @@ make_program() {
 	name=$1 source=$2
 	shift 2
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	cc -std=c11 -D_GNU_SOURCE ${CPPFLAGS:-} -I. -O1 -g -fPIE -pie -fsanitize=address,undefined -fno-sanitize-recover=all \
+	${CC:-cc} -std=c11 -D_GNU_SOURCE ${CPPFLAGS:-} -I. -O1 -g -fPIE -pie $flags \
 		-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free ${WRAP:-} -o "$scratch/$name" \
 		tests/faults/alloc.c "tests/faults/$source" "$@" "$sanitized/modules.a" $libraries -lresolv \
 		$(pkg-config --libs gmime-3.0 jansson zlib) || exit 1

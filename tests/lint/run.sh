@@ -86,7 +86,7 @@ file_length() {
 format() {
 	clang-format --dry-run -Werror ./*.[ch] check/*.[ch] report/*.[ch] bench/*.[ch] \
 		config/*.[ch] \
-		tests/unit/*.c tests/fuzz/*.c tests/faults/*.c
+		tests/unit/*.c tests/fuzz/*.[ch] tests/faults/*.[ch]
 }
 
 # It counts warnings in system headers on standard error; what matters is on standard output.
