@@ -54,7 +54,12 @@ static bool lacks_findings(const struct checks *checks)
     return checks->findings.out_of_memory || checks->seen.out_of_memory;
 }
 
-/* What is missing may have been an error. */
+/* Said as the gravest: what is missing may have been an error. */
+static const struct finding no_memory = {.severity = FINDING_ERROR,
+                                         .code = "NO_MEMORY",
+                                         .place = {"mta-sts-check", 0, 0},
+                                         .text = "out of memory; findings are missing"};
+
 static size_t count_errors(const struct checks *checks)
 {
     return checks->findings.errors + (lacks_findings(checks) ? 1 : 0);
@@ -80,15 +85,13 @@ static void print_text(struct output *output, const struct checks *checks)
         print_word(output, "ok", GREEN);
         printf("%-16s  %s\n", seen->items[i].code, seen->items[i].text);
     }
+    if (lacks_findings(checks))
+        print_finding(output, &no_memory);
     /* The gravest first; among equals, in the order of the checks. */
     for (int severity = FINDING_ERROR; severity >= FINDING_INFO; severity--)
         for (size_t i = 0; i < findings->count; i++)
             if ((int)findings->items[i].severity == severity)
                 print_finding(output, &findings->items[i]);
-    if (lacks_findings(checks)) {
-        print_word(output, words[FINDING_ERROR], colours[FINDING_ERROR]);
-        printf("%-16s  out of memory; findings are missing\n", "NO_MEMORY");
-    }
     printf("%s: ", checks->facts->domain);
     print_counts(count_errors(checks), findings->warnings, findings->untested);
 }
@@ -118,8 +121,10 @@ static void print_json(const struct output *output, const struct checks *checks)
     printf("%s\n {\"domain\":", output->domains > 0 ? "," : "");
     text_json_string(stdout, checks->facts->domain);
     fputs(",\"findings\":[", stdout);
+    if (lacks_findings(checks))
+        print_json_finding(&no_memory);
     for (size_t i = 0; i < findings->count; i++) {
-        if (i > 0)
+        if (i > 0 || lacks_findings(checks))
             putchar(',');
         print_json_finding(&findings->items[i]);
     }
