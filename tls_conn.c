@@ -137,8 +137,8 @@ static void set_reason_from_alert(struct tls_conn *conn)
 static enum tls_result translate(struct tls_conn *conn, int error)
 {
 #if MBEDTLS_VERSION_MAJOR >= 3
-    /* The step has failed and its alert has to wait: called again, the library would do the step
-     * once more, and send an alert for each time. */
+    /* The step has failed and its alert has to wait: called again, the library would send an alert
+     * once more, each time. */
     if (error == MBEDTLS_ERR_SSL_WANT_WRITE && conn->ssl.CONN_FIELD(send_alert))
         error = conn->ssl.CONN_FIELD(alert_reason);
 #endif

@@ -57,8 +57,8 @@ static bool read_line(struct smtp *s)
     return true;
 }
 
-/* A whole reply; its code, or 0 after a failure. `keyword` (may be NULL) is looked for in each line
- * but the first. */
+/* A whole reply; its code, of three digits and none below 100, or 0 after a failure. `keyword` (may
+ * be NULL) is looked for in each line but the first. */
 static int read_reply(struct smtp *s, const char *keyword, bool *found)
 {
     for (unsigned lines = 0; lines < LINES_MAX; lines++) {

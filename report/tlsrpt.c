@@ -84,7 +84,7 @@ static size_t json_read(void *buffer, size_t size, void *context)
 
     json_refused = json_refused || json_used > json_max;
     if (json_refused)
-        return (size_t)-1;
+        return 0;
     if (len > 0)
         memcpy(buffer, source->at, len);
     source->at += len;

@@ -72,8 +72,9 @@ const char *tlsrpt_note_text(unsigned bit);
 const char *tlsrpt_type_name(enum tlsrpt_type type);
 
 /* False with the fault (printable), if it is not a report that could be counted. memory_max bounds
- * what the parsed JSON may take, in octets; it is noticed up to a kilobyte of text later. Without
- * any memory at all the program ends with code 3. Results live in the arena. Not reentrant. */
+ * what the parsed JSON may take, in octets; it is noticed up to a kilobyte of text later, and a
+ * table that doubles meanwhile takes up to three times as much. Without any memory at all the
+ * program ends with code 3. Results live in the arena. Not reentrant. */
 bool tlsrpt_parse(const char *text, size_t len, size_t memory_max, struct arena *arena,
                   struct tlsrpt_report *report, char fault[TLSRPT_FAULT_SIZE]);
 
