@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "fuzz.h"
+
 #define WIRE_SERVER_FD 1000001
 #define WIRE_CLIENT_FD 1000002
 #define WIRE_SIZE (1u << 18)

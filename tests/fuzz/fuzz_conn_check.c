@@ -3,7 +3,6 @@
  */
 #include "fuzz_conn.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +17,15 @@ static const char *skip_value(const char *at)
 
     if (quoted) {
         for (at++; *at != '"'; at++) {
-            assert(*at >= ' ' && *at <= '~');
+            require(*at >= ' ' && *at <= '~');
             if (*at != '\\')
                 continue;
             at++;
-            assert(*at != '\0' && strchr("\"\\x", *at) != NULL);
+            require(*at != '\0' && strchr("\"\\x", *at) != NULL);
         }
         return at + 1;
     }
-    assert(isgraph((unsigned char)*at));
+    require(isgraph((unsigned char)*at));
     while (isgraph((unsigned char)*at) && *at != '"')
         at++;
     return at;
@@ -36,13 +35,13 @@ static const char *skip_value(const char *at)
 static void check_grammar(const char *at)
 {
     for (;;) {
-        assert(islower((unsigned char)*at));
+        require(islower((unsigned char)*at));
         at += strspn(at, "abcdefghijklmnopqrstuvwxyz");
-        assert(*at == '=');
+        require(*at == '=');
         at = skip_value(at + 1);
         if (*at == '\0')
             return;
-        assert(*at == ' ');
+        require(*at == ' ');
         at++;
     }
 }
@@ -51,19 +50,19 @@ void check_log(char *log)
 {
     char *end = strchr(log, '\n');
 
-    assert(end != NULL && end[1] == '\0');
+    require(end != NULL && end[1] == '\0');
     *end = '\0';
     check_grammar(log);
     char *event = strstr(log, " event=");
-    assert(event != NULL);
+    require(event != NULL);
     event += strlen(" event=");
     bool known = false;
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)
         known = known || (strncmp(event, events[i], strlen(events[i])) == 0 &&
                           event[strlen(events[i])] == ' ');
-    assert(known);
+    require(known);
     char *ms = strstr(log, " ms=");
-    assert(ms != NULL);
+    require(ms != NULL);
     size_t len = strlen(" ms=") + strspn(ms + strlen(" ms="), "0123456789");
     memmove(ms, ms + len, strlen(ms + len) + 1);
 }
@@ -82,12 +81,12 @@ void check_counts(const char *line)
     bool in_handshake = has(line, " state=handshake ");
     bool behind = has(line, " state=request ") || has(line, " state=response ");
 
-    assert(wire.fetches == (fetch ? 1 : 0));
-    assert(wire.handshake_failures == (in_handshake ? 1 : 0));
+    require(wire.fetches == (fetch ? 1 : 0));
+    require(wire.handshake_failures == (in_handshake ? 1 : 0));
     /* One that had its answer ready and could not send it has a status, and no state. */
     if (!fetch && !timeout && has(line, " status="))
         behind = true;
-    assert(wire.events == (timeout || behind ? 1 : 0));
+    require(wire.events == (timeout || behind ? 1 : 0));
 }
 
 void check_records(void)
@@ -96,16 +95,16 @@ void check_records(void)
 
     while (end - at >= 5) {
         size_t len = (size_t)at[3] << 8 | at[4];
-        assert(at[0] >= 20 && at[0] <= 23);
+        require(at[0] >= 20 && at[0] <= 23);
         /* A hello of a version that there is not is refused in that version by Mbed TLS 2.28. */
         bool refusal = at == wire.to_client.bytes && at[0] == 21 && len == 2;
-        assert((at[1] == 3 && at[2] == 3) || refusal);
-        assert(len > 0 && len <= 16384 + 256);
+        require((at[1] == 3 && at[2] == 3) || refusal);
+        require(len > 0 && len <= 16384 + 256);
         if ((size_t)(end - at) < 5 + len)
             break;
         at += 5 + len;
     }
-    assert(at == end || wire.was_cut);
+    require(at == end || wire.was_cut);
 }
 
 /* The number of octets that Content-Length promises. */
@@ -114,12 +113,12 @@ static size_t promised(const char *head, const char *end)
     static const char field[] = "\r\nContent-Length: ";
     const char *found = memmem(head, (size_t)(end - head), field, strlen(field));
 
-    assert(found != NULL);
+    require(found != NULL);
     found += strlen(field);
-    assert(memmem(found, (size_t)(end - found), field, strlen(field)) == NULL);
+    require(memmem(found, (size_t)(end - found), field, strlen(field)) == NULL);
     char *rest;
     size_t len = strtoul(found, &rest, 10);
-    assert(rest > found && rest[0] == '\r');
+    require(rest > found && rest[0] == '\r');
     return len;
 }
 
@@ -128,10 +127,10 @@ static void check_head(const char *at, const char *end)
 {
     for (; at < end; at++) {
         if (*at == '\r') {
-            assert(at[1] == '\n');
+            require(at[1] == '\n');
             at++;
         } else {
-            assert(*at >= ' ' && *at <= '~');
+            require(*at >= ' ' && *at <= '~');
         }
     }
 }
@@ -144,14 +143,14 @@ void check_response(const char *bytes, size_t len, bool may_be_head, const char 
     if (len == 0)
         return;
     const char *body = memmem(bytes, len, "\r\n\r\n", 4);
-    assert(body != NULL);
+    require(body != NULL);
     size_t body_len = len - (size_t)(body - bytes) - 4;
-    assert(strncmp(bytes, start, strlen(start)) == 0);
+    require(strncmp(bytes, start, strlen(start)) == 0);
     check_head(bytes, body + 4);
     size_t wanted = promised(bytes, body + 2);
-    assert(body_len == wanted || (may_be_head && body_len == 0));
+    require(body_len == wanted || (may_be_head && body_len == 0));
     if (strncmp(bytes + strlen(start), "200 ", 4) == 0) {
-        assert(wanted == policy_len);
-        assert(body_len == 0 || memcmp(body + 4, policy, policy_len) == 0);
+        require(wanted == policy_len);
+        require(body_len == 0 || memcmp(body + 4, policy, policy_len) == 0);
     }
 }

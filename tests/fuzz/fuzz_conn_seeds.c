@@ -3,7 +3,6 @@
  * recording of what they sent, which the server, whose random numbers are the same each time, takes
  * for the same client. So a recording goes through the handshake to the answer.
  */
-#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +89,7 @@ struct input_bytes {
 
 static void add(struct input_bytes *input, const void *bytes, size_t len)
 {
-    assert(len <= sizeof input->bytes - input->len);
+    require(len <= sizeof input->bytes - input->len);
     if (len > 0)
         memcpy(input->bytes + input->len, bytes, len);
     input->len += len;

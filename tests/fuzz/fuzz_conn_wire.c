@@ -5,7 +5,6 @@
  */
 #include "fuzz_conn.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -63,7 +62,7 @@ void wire_start(const struct wire_script *script)
 
 static void append(struct wire_stream *stream, const void *bytes, size_t len)
 {
-    assert(len <= sizeof stream->bytes - stream->len);
+    require(len <= sizeof stream->bytes - stream->len);
     if (len > 0)
         memcpy(stream->bytes + stream->len, bytes, len);
     stream->len += len;
@@ -93,7 +92,7 @@ static ssize_t fail(int error)
 
 static bool pauses(unsigned calls, unsigned pause)
 {
-    assert(calls < CALLS_MAX);
+    require(calls < CALLS_MAX);
     return pause > 1 && (calls - 1) % pause == 0;
 }
 
@@ -102,7 +101,7 @@ static ssize_t receive(void *bytes, size_t size, int flags)
     const struct wire_script *script = &wire.script;
     bool empty = wire.to_server.taken == wire.to_server.len;
 
-    assert(wire.closes == 0 && (flags & MSG_DONTWAIT));
+    require(wire.closes == 0 && (flags & MSG_DONTWAIT));
     if (pauses(++wire.receives, script->receive_pause) ||
         (empty && (!wire.ended || script->end == WIRE_SILENT))) {
         wire.last = WIRE_TOLD_TO_READ;
@@ -121,8 +120,8 @@ static ssize_t transmit(const void *bytes, size_t len, int flags)
     const struct wire_script *script = &wire.script;
     size_t room = len;
 
-    assert(wire.closes == 0 && !wire.shut && len > 0);
-    assert((flags & MSG_DONTWAIT) && (flags & MSG_NOSIGNAL));
+    require(wire.closes == 0 && !wire.shut && len > 0);
+    require((flags & MSG_DONTWAIT) && (flags & MSG_NOSIGNAL));
     if (pauses(++wire.sends, script->send_pause)) {
         wire.was_cut = true;
         wire.last = WIRE_TOLD_TO_WRITE;
@@ -165,7 +164,7 @@ int __wrap_shutdown(int fd, int how)
 {
     if (fd != WIRE_SERVER_FD)
         return __real_shutdown(fd, how);
-    assert(how == SHUT_WR && !wire.shut && wire.closes == 0);
+    require(how == SHUT_WR && !wire.shut && wire.closes == 0);
     wire.shut = true;
     return 0;
 }
@@ -220,7 +219,7 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t len)
 {
     if (wire.side != WIRE_SERVER)
         return __real_write(fd, bytes, len);
-    assert(fd == STDERR_FILENO && len < sizeof wire.log - wire.log_len);
+    require(fd == STDERR_FILENO && len < sizeof wire.log - wire.log_len);
     memcpy(wire.log + wire.log_len, bytes, len);
     wire.log_len += len;
     return (ssize_t)len;
@@ -230,7 +229,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     if (wire.side != WIRE_SERVER)
         return __real_poll(fds, count, timeout);
-    assert(count == 1 && timeout == 0);
+    require(count == 1 && timeout == 0);
     fds->revents = fds->events;
     return 1;
 }
