@@ -63,8 +63,12 @@ finds_nothing() { fails grep -E -- "$1" "$2"; }
 
 # Builds.
 
+# Other tests may be running in this tree.
 copy_sources() {
-	mkdir -p "$1" && tar -c --exclude=./build --exclude=./.git . | tar -x -C "$1"
+	mkdir -p "$1" && {
+		git ls-files -z --cached --others --exclude-standard 2>/dev/null ||
+			find . -path ./build -prune -o -type f -print0
+	} | tar --null --ignore-failed-read -T - -c | tar -x -C "$1"
 }
 
 # build DIRECTORY LOG ARGUMENT...: of make, in that copy of the sources.

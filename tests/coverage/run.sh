@@ -22,10 +22,19 @@ chmod 1777 "$counters" # some tests run the programs as somebody else
 export LLVM_PROFILE_FILE="$counters/%p-%m-%c.profraw"
 
 failed=0
-tests/run.sh "$build" >"$build/tests.log" 2>&1 || failed=1
-tail -n 1 "$build/tests.log"
-CC=clang FAULTS_FLAGS=$flags tests/faults/run.sh "$1" "$1" >"$build/faults.log" 2>&1 || failed=1
-tail -n 1 "$build/faults.log"
+# counted LOG COMMAND...: its last line; all of its end if it fails.
+counted() {
+	log=$build/$1
+	shift
+	if "$@" >"$log" 2>&1; then
+		tail -n 1 "$log"
+	else
+		tail -n 100 "$log"
+		failed=1
+	fi
+}
+counted tests.log tests/run.sh "$build"
+counted faults.log env CC=clang "FAULTS_FLAGS=$flags" tests/faults/run.sh "$1" "$1"
 unset LLVM_PROFILE_FILE
 set -- "$build/mta-stsd"
 for program in "$build/mta-sts-check" "$build/mta-sts-report" "$build"/tests/test_*; do

@@ -168,6 +168,8 @@ static const char *judge(const struct outcome *outcome, const struct outcome *go
         return "memory is left";
     if (outcome->left.descriptors > good->left.descriptors)
         return "descriptors are left open";
+    if (WEXITSTATUS(outcome->status) < WEXITSTATUS(good->status))
+        return "it says that all is better";
     if (outcome->status != good->status)
         return outcome->len[0] + outcome->len[1] > 0 ? NULL : "it fails without a word";
     if (strcmp(outcome->output[0], good->output[0]) != 0 ||

@@ -144,12 +144,16 @@ if [ "$(id -u)" = 0 ]; then
 	export MTA_STSD_USER="${MTA_STSD_USER:-65534:65534}"
 fi
 unset ASAN_OPTIONS UBSAN_OPTIONS
-if ls tests/faults/test_*.py >/dev/null 2>&1; then
-	/usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short -rs tests/faults >"$log" 2>&1
-	status=$?
-	cat "$log"
-	add $status
+set -- /usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short -rs tests/faults
+if [ "$(id -u)" = 0 ] && unshare --net true; then
+	# Where nobody else takes a port.
+	# shellcheck disable=SC2016 # $@ is for the inner shell
+	set -- unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$@"
 fi
+"$@" >"$log" 2>&1
+status=$?
+cat "$log"
+add $status
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
