@@ -48,6 +48,15 @@ def test_a_first_record_of_another_type_is_refused(witness, has_tls13, kind):
     assert ("event=closed " in line) == (kind == ALERT and has_tls13)
 
 
+def test_a_client_that_sends_64_kilobytes_and_asks_for_nothing_is_gone(witness):
+    warning = alert(WARNING, USER_CANCELED)
+    _, line = ask(witness, record(OF_1_2) + warning * (65536 // len(warning) + 1))
+    assert " reason=too_much_received " in line
+    # One that has sent less is not.
+    _, line = ask(witness, record(OF_1_2) + warning * (60000 // len(warning)))
+    assert " reason=closed " in line
+
+
 @pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES.keys())
 def test_records_of_garbage_are_no_hello(witness, kind):
     dice = random.Random(8446 + kind)

@@ -11,8 +11,8 @@ import forge
 import pytest
 from client import REQUEST, V1_2, V1_3, Connection, ask, connect
 from hello import (
-    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, FOR_BOTH, HANDSHAKE, POINT_FORMATS,
-    SIGNATURE_ALGORITHMS, TLS_1_2, USER_CANCELED, WARNING, X25519, alert, client_hello, groups, message,
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, FOR_BOTH, HANDSHAKE, P256, POINT_FORMATS,
+    SIGNATURE_ALGORITHMS, TLS_1_2, USER_CANCELED, WARNING, alert, client_hello, groups, message,
     record, server_name,
 )
 from policies import TESTING_BODY
@@ -22,12 +22,16 @@ from torture import Witness
 
 HELLO = record(client_hello())
 HELLO_1_2 = record(client_hello(FOR_BOTH))
-# Whichever group the server likes best, the key exchange below is of this one.
-HELLO_X25519 = record(
-    client_hello((server_name(), groups(X25519), POINT_FORMATS, SIGNATURE_ALGORITHMS))
+# A key exchange of the one group that the server may take, its base point for a key.
+HELLO_P256 = record(
+    client_hello((server_name(), groups(P256), POINT_FORMATS, SIGNATURE_ALGORITHMS))
 )
+P256_BASE = bytes.fromhex(
+    "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+)
+KEY_EXCHANGE = record(message(16, b"\x41\x04" + P256_BASE), HANDSHAKE, TLS_1_2)
 CIPHER_CHANGE = record(b"\x01", CHANGE_CIPHER_SPEC, TLS_1_2)
-KEY_EXCHANGE = record(message(16, b"\x20\x09" + bytes(31)), HANDSHAKE, TLS_1_2)
 
 
 def octets_of(octets):
@@ -44,10 +48,10 @@ BEGINNERS = {
     "a hello of TLS 1.2, then nothing": (HELLO_1_2, []),
     "a hello, then half a record's header": (HELLO, octets_of(b"\x16\x03\x03")),
     "a hello, then warnings": (HELLO_1_2, itertools.repeat(alert(WARNING, USER_CANCELED))),
-    "a key exchange, an octet a second": (HELLO_X25519, octets_of(KEY_EXCHANGE)),
-    "a key exchange, then nothing": (HELLO_X25519 + KEY_EXCHANGE, []),
+    "a key exchange, an octet a second": (HELLO_P256, octets_of(KEY_EXCHANGE)),
+    "a key exchange, then nothing": (HELLO_P256 + KEY_EXCHANGE, []),
     "a key exchange and ChangeCipherSpec, then nothing": (
-        HELLO_X25519 + KEY_EXCHANGE + CIPHER_CHANGE, [],
+        HELLO_P256 + KEY_EXCHANGE + CIPHER_CHANGE, [],
     ),
 }
 WARNINGS = (ALERT, bytes([WARNING, USER_CANCELED]))
