@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -116,6 +118,18 @@ def fetch(trust):
         return response
 
     return good_fetch
+
+
+@pytest.fixture(scope="session")
+def strace():
+    """The beginning of its command; it must be allowed to make system calls fail."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace")
+    command = ["strace", "-D", "-o", "/dev/null", "-e", "inject=accept4:error=EMFILE", "true"]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("ptrace is not allowed here")
+    # With -D the server keeps its process id, and signals get to it.
+    return ["strace", "-D", "-f", "-qq", "-ttt"]
 
 
 def pytest_report_header():

@@ -54,17 +54,6 @@ def worker_of(server):
 # servers run with sandbox = off.
 
 
-@pytest.fixture(scope="module")
-def strace():
-    if shutil.which("strace") is None:
-        pytest.skip("no strace")
-    command = ["strace", "-D", "-o", "/dev/null", "-e", "inject=accept4:error=EMFILE", "true"]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("ptrace is not allowed here")
-    # With -D the server keeps its process id, and signals get to it.
-    return ["strace", "-D", "-f", "-qq", "-ttt"]
-
-
 def without_leak_check():
     """It would itself use ptrace."""
     return {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "exitcode=99") + ":detect_leaks=0"}
