@@ -36,6 +36,12 @@ finish() {
 	exit
 }
 
+case $seconds in
+'' | *[!0-9]* | 0*)
+	echo "fuzz: TIME=$seconds is not a number of seconds" >&2
+	exit 1
+	;;
+esac
 for target in $targets; do
 	if [ ! -f "tests/fuzz/fuzz_$target.c" ]; then
 		echo "fuzz: there is no target $target, only: $all" >&2

@@ -715,7 +715,30 @@ static void test_no_hostile_byte_reaches_the_json(void **state)
     expect_safe_output(true);
 }
 
+/* The error stands before all others, in both forms, and counts. */
+static void test_findings_that_are_missing_are_an_error(void **state)
+{
+    struct world *w = world_new(POLICY_MODE_ENFORCE, true);
+    struct checks checks;
+
+    (void)state;
+    serve(w);
+    checks_run(&checks, &w->facts);
+    checks.findings.out_of_memory = true;
+    char *text = print(&checks, false), *json = print(&checks, true);
+    assert_non_null(strstr(text, "NO_MEMORY         mta-sts-check: out of memory; findings"));
+    assert_non_null(strstr(text, "1 error, "));
+    assert_non_null(
+        strstr(json, "\"findings\":[\n  {\"severity\":\"error\",\"code\":\"NO_MEMORY\""));
+    assert_non_null(strstr(json, "\"errors\":1,"));
+    free(text);
+    free(json);
+    checks_free(&checks);
+    free(w);
+}
+
 static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_findings_that_are_missing_are_an_error),
     cmocka_unit_test(test_no_hostile_byte_reaches_the_terminal),
     cmocka_unit_test(test_no_hostile_byte_reaches_the_json),
 };
