@@ -100,7 +100,6 @@ enum command {
 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Writes inputs to begin with, recorded from clients of many kinds, to files of a directory; what
  * each of them is to come to is asserted. */
 void seeds_write(const char *directory);
