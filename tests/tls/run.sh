@@ -67,6 +67,7 @@ scan() {
 }
 
 for kind in ecdsa rsa; do
+	echo "testssl.sh looks at a server with a certificate of kind $kind; that takes a minute"
 	scan $kind
 done
 /usr/bin/python3 tests/tls/judge.py tests/tls/expected.txt "$work/ecdsa.json" "$work/rsa.json"
