@@ -179,7 +179,7 @@ def test_a_worker_that_dies_is_replaced_and_others_are_unaffected(two_workers, t
         with only(server, dying):
             lost = stack.enter_context(Connection(server.address, trust)).handshake()
         new = replace_worker(server, dying, number)
-        assert server.find_all(f'{DIED}text="worker {dying} was killed by signal {number:d}; ')
+        server.wait_for(f'{DIED}text="worker {dying} was killed by signal {number:d}; ')
         assert is_gone(lost.socket)
         with only(server, new):
             assert get(server, trust).body == TESTING_BODY
