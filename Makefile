@@ -123,9 +123,10 @@ test: all
 	@tests/run.sh build/asan
 
 # The same tests on the program as it is shipped, under valgrind, which cannot run in a sandbox.
-test-valgrind: all
+test-valgrind:
 	@$(MAKE) --no-print-directory test-programs
-	@MTA_STSD_SANDBOX=off MTA_STSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full' tests/run.sh build
+	@MTA_STSD_SANDBOX=off MTA_STSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full' \
+		tests/run.sh $(BUILD)
 
 # Which lines the tests run; each file must have 90 % of its own.
 coverage:
